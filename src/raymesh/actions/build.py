@@ -1,0 +1,286 @@
+"""Builds one product: lease, plan, engine, gate, one transaction.
+
+The order of things is the order of the design's "life of a build"; each step is one function here or one call
+to the part that does it. Whatever fails, the last good version keeps serving and staged files are removed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from raymesh.actions import evidence
+from raymesh.actions.events import ProductReport, ProductStarted
+from raymesh.actions.ids import actor, host, new_id
+from raymesh.actions.planning import Decision, decide
+from raymesh.errors import (
+    CancelledError,
+    CommitUnknownError,
+    LeaseLostError,
+    MeshError,
+    StorageError,
+)
+from raymesh.quality.judge import judge
+from raymesh.spi.engine import BuildOutcome, Control, StagedOutput
+from raymesh.spi.faults import at
+from raymesh.spi.state import Run, Version
+from raymesh.spi.tables import StagedChange, TableChange
+
+if TYPE_CHECKING:
+    from raymesh.actions.invocation import Invocation
+    from raymesh.mesh.plan import BuildPlan, Output
+    from raymesh.quality.model import Verdict
+    from raymesh.spi.state import Lease
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One output with its verdict."""
+
+    output: Output
+    staged: StagedOutput
+    verdict: Verdict
+
+
+def build_product(product: str, invocation: Invocation) -> ProductReport:
+    """Bring `product` up to date and report how that ended. Raises nothing that a product can cause.
+
+    An unchanged product is recognised without a lease; a changed one is planned again under the lease,
+    because another builder may have published in between.
+    """
+    began = time.perf_counter()
+    try:
+        report = _build(product, invocation)
+    except CancelledError as stop:
+        report = ProductReport(product, "interrupted", reason=stop.message)
+    except MeshError as error:
+        report = ProductReport(product, "failed", reason=error.message, error=error)
+    return replace(report, seconds=time.perf_counter() - began)
+
+
+def _build(product: str, invocation: Invocation) -> ProductReport:
+    decision = decide(invocation, product, new_id())
+    if decision.plan is None:
+        return _unchanged(decision)
+    with invocation.lease(product, decision.run_id) as lease:
+        at("lease_claimed")
+        settle(product, invocation)
+        decision = decide(invocation, product, decision.run_id)
+        if decision.plan is None:
+            return _unchanged(decision)
+        return _attempt(decision, decision.plan, lease, invocation)
+
+
+def _unchanged(decision: Decision) -> ProductReport:
+    served = decision.served
+    return ProductReport(
+        decision.product,
+        "unchanged",
+        rows=served.rows if served else None,
+        bytes=served.bytes if served else None,
+        quality_score=served.quality_score if served else None,
+        snapshot_id=served.snapshot_id if served else None,
+        version=served.number if served else None,
+        reason=decision.reason,
+    )
+
+
+def _attempt(decision: Decision, plan: BuildPlan, lease: Lease, invocation: Invocation) -> ProductReport:
+    invocation.emit(ProductStarted(decision.product, decision.engine, decision.reason))
+    run = Run(
+        run_id=plan.run_id,
+        invocation=invocation.id,
+        product=decision.product,
+        engine=decision.engine,
+        started_at=datetime.now(UTC),
+        fingerprint=plan.fingerprint,
+        reason=decision.reason,
+        actor=actor(),
+        host=host(),
+    )
+    state = invocation.workspace.state
+    state.start_run(run)
+    try:
+        return _judge_and_publish(decision, plan, run, lease, invocation)
+    except CommitUnknownError as unknown:
+        return _settle_commit(decision, plan, run, unknown, invocation)
+    except BaseException as error:
+        status = "interrupted" if isinstance(error, CancelledError | KeyboardInterrupt) else "failed"
+        reason = error.message if isinstance(error, MeshError) else f"{type(error).__name__}: {error}"
+        with suppress(StorageError):
+            state.finish_run(
+                replace(
+                    run,
+                    status=status,
+                    finished_at=datetime.now(UTC),
+                    reason=reason,
+                    error=evidence.error_record(error),
+                )
+            )
+        raise
+
+
+def _judge_and_publish(
+    decision: Decision, plan: BuildPlan, run: Run, lease: Lease, invocation: Invocation
+) -> ProductReport:
+    engine = invocation.engine(decision.engine)
+    control = Control(progress=invocation.emit, cancelled=lambda: invocation.cancelled)
+    outcome = engine.build(plan, control)
+    tables = invocation.workspace.tables
+    try:
+        judged = tuple(
+            Judged(output, staged, judge(output.checks, staged.measurements))
+            for output, staged in zip(plan.outputs, outcome.outputs, strict=True)
+        )
+        at("verdict_reached")
+        if reason := _blocking(judged, decision):
+            return _block(judged, run, reason, outcome, invocation)
+        return _publish(decision, judged, run, lease, outcome, invocation)
+    except CommitUnknownError:
+        raise
+    except BaseException:
+        with suppress(StorageError):
+            tables.delete_files([f.path for o in outcome.outputs for f in o.files])
+        raise
+
+
+def _blocking(judged: Sequence[Judged], decision: Decision) -> str:
+    """Why nothing may be published, or the empty string."""
+    failing = [r.check.id for j in judged for r in j.verdict.blocked]
+    if failing:
+        shown = ", ".join(failing[:5]) + (f" and {len(failing) - 5} more" if len(failing) > 5 else "")
+        return f"{len(failing)} blocking check{'s' if len(failing) > 1 else ''} did not pass: {shown}"
+    for j in judged:
+        score = j.verdict.score
+        if decision.minimum_quality is not None and score is not None and score < decision.minimum_quality:
+            return f"quality score {score:.3f} is below the minimum {decision.minimum_quality}"
+    return ""
+
+
+def _block(
+    judged: Sequence[Judged], run: Run, reason: str, outcome: BuildOutcome, invocation: Invocation
+) -> ProductReport:
+    workspace = invocation.workspace
+    workspace.tables.delete_files([f.path for j in judged for f in j.staged.files])
+    finished = evidence.finished(run, "blocked", reason, judged, outcome)
+    with workspace.state.write() as tx:
+        for j in judged:
+            workspace.state.record_checks(tx, run.run_id, j.output.port, evidence.check_records(j.verdict))
+        workspace.state.finish_run(finished, within=tx)
+    return evidence.report(finished, judged, failing=True)
+
+
+def _publish(
+    decision: Decision,
+    judged: Sequence[Judged],
+    run: Run,
+    lease: Lease,
+    outcome: BuildOutcome,
+    invocation: Invocation,
+) -> ProductReport:
+    workspace = invocation.workspace
+    state, tables = workspace.state, workspace.tables
+    tables.sync([f.path for j in judged for f in j.staged.files])
+    at("files_synced")
+    staged: list[StagedChange] = []
+    try:
+        staged.extend(tables.stage(_change(j, decision, run)) for j in judged)
+        finished = evidence.finished(run, "published", decision.reason, judged, outcome)
+        versions = [
+            evidence.version(j, s, decision, finished) for j, s in zip(judged, staged, strict=True)
+        ]
+        invocation.check_cancelled()
+        with state.write(lease) as tx:
+            at("before_commit")
+            tables.commit(staged, tx)
+            evidence.record(state, tx, decision, judged, versions, finished)
+    except CommitUnknownError:
+        raise
+    except BaseException:
+        tables.discard(staged)
+        raise
+    at("after_commit")
+    return evidence.report(finished, judged, version=_default(versions))
+
+
+def _default(versions: Sequence[Version]) -> Version:
+    return versions[0]
+
+
+def _change(judged: Judged, decision: Decision, run: Run) -> TableChange:
+    output, staged = judged.output, judged.staged
+    current = decision.current.get(output.port)
+    score = judged.verdict.score
+    return TableChange(
+        table=output.table,
+        kind="append" if output.mode == "append" and output.kept is not None else "replace",
+        base=decision.heads.get(output.table),
+        schema=staged.schema,
+        files=staged.files,
+        layout=output.layout,
+        properties={
+            "raymesh.run-id": run.run_id,
+            "raymesh.version": str(current.number + 1 if current else 1),
+            "raymesh.contract-version": decision.contracts[output.port].version,
+            "raymesh.fingerprint": run.fingerprint,
+            "raymesh.quality-score": "" if score is None else f"{score:.6f}",
+        },
+    )
+
+
+def _settle_commit(
+    decision: Decision, plan: BuildPlan, run: Run, unknown: CommitUnknownError, invocation: Invocation
+) -> ProductReport:
+    """The answer to the commit was lost: look the run up instead of assuming either way."""
+    state = invocation.workspace.state
+    current = state.current([decision.product])
+    version = current.get((decision.product, plan.outputs[0].port))
+    if version is not None and version.run_id == run.run_id:
+        return evidence.report_of_version(version, decision.engine, decision.reason)
+    paths = [p for p, _ in _staged_by(run.run_id, [o.table for o in plan.outputs], invocation)]
+    invocation.workspace.tables.delete_files(paths)
+    state.finish_run(
+        replace(run, status="failed", finished_at=datetime.now(UTC), reason=unknown.message)
+    )
+    raise StorageError(
+        f"the database was lost during the commit of {decision.product}; it did not take effect",
+        hint="run again",
+    ) from unknown
+
+
+def settle(product: str, invocation: Invocation) -> None:
+    """Close the runs of `product` that died unfinished, and remove what they left in storage.
+
+    Called under the product's lease, so no other builder of it is alive. A run that did publish has its
+    evidence in the same transaction, so a run still marked running has published nothing.
+    """
+    state = invocation.workspace.state
+    for run in state.runs(product=product, status="running"):
+        tables = [port.table for port in invocation.workspace.graph.product(product).ports]
+        paths = [path for path, _ in _staged_by(run.run_id, tables, invocation)]
+        invocation.workspace.tables.delete_files(paths)
+        state.finish_run(
+            replace(
+                run,
+                status="interrupted",
+                finished_at=datetime.now(UTC),
+                reason="the process that ran it died",
+            )
+        )
+
+
+def _staged_by(run_id: str, tables: Sequence[str], invocation: Invocation) -> list[tuple[str, int]]:
+    found = []
+    for table in tables:
+        live = invocation.workspace.tables.live_files(table)
+        for path, size in invocation.workspace.tables.list_files(table):
+            if run_id in path.rsplit("/", 1)[-1] and path not in live:
+                found.append((path, size))
+    return found
+
+
+__all__ = ["Judged", "LeaseLostError", "build_product", "settle"]

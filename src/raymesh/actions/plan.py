@@ -1,0 +1,67 @@
+"""Says what a run would do, without doing it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from raymesh.actions.ids import new_id
+from raymesh.actions.invocation import Invocation, RunOptions
+from raymesh.actions.planning import decide
+from raymesh.errors import MeshError, NotFoundError
+
+if TYPE_CHECKING:
+    from raymesh.actions.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a run would do with one product, and why. `problem` is what would keep it from being built."""
+
+    product: str
+    build: bool
+    reason: str
+    engine: str | None = None
+    input_rows: int | None = None
+    input_bytes: int | None = None
+    problem: MeshError | None = None
+
+
+def plan(workspace: Workspace, products: Sequence[str], options: RunOptions | None = None) -> list[Step]:
+    """One step per product in build order. A product whose input would be built is built too."""
+    with Invocation(workspace, options or RunOptions(), lambda _: None) as invocation:
+        return list(_steps(invocation, products))
+
+
+def _steps(invocation: Invocation, products: Sequence[str]) -> Iterator[Step]:
+    graph = invocation.workspace.graph
+    chosen, building = set(products), set[str]()
+    for name in (p for p in graph.order if p in chosen):
+        before = [u for u in graph.upstream[name] if u in building]
+        step = _after(name, before) if before else _step(invocation, name)
+        if step.build:
+            building.add(name)
+        yield step
+
+
+def _after(name: str, before: Sequence[str]) -> Step:
+    return Step(name, True, f"{', '.join(before)} will be built")
+
+
+def _step(invocation: Invocation, name: str) -> Step:
+    try:
+        decision = decide(invocation, name, new_id())
+    except NotFoundError as missing:
+        return Step(name, True, missing.message, problem=missing)
+    if decision.plan is None:
+        return Step(name, False, decision.reason, decision.engine)
+    scans = [i.content for i in decision.plan.inputs]
+    return Step(
+        name,
+        True,
+        decision.reason,
+        decision.engine,
+        input_rows=sum(getattr(s, "rows", 0) or 0 for s in scans),
+        input_bytes=sum(getattr(s, "bytes", 0) or 0 for s in scans),
+    )

@@ -1,0 +1,284 @@
+"""Decides whether a product must be built, and with which pinned inputs: the plan as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import version as installed
+from typing import TYPE_CHECKING, Any
+
+from raymesh.actions.ids import new_id
+from raymesh.actions.limits import limits_for
+from raymesh.actions.read import scan_of
+from raymesh.errors import NotFoundError, SourceSpan
+from raymesh.mesh.build_plan import layout, promises, transform
+from raymesh.mesh.fingerprint import changed, fingerprint, why
+from raymesh.mesh.lineage import port_lineage
+from raymesh.mesh.plan import BuildPlan, Input, Output, SourceScan
+from raymesh.quality.compile import compile_checks
+from raymesh.quality.state import file_state_from_json
+from raymesh.spec.documents import DEFAULT_PORT
+from raymesh.spec.types import TableSchema
+from raymesh.spi import registry
+from raymesh.spi.state import InputPin
+
+if TYPE_CHECKING:
+    from raymesh.actions.invocation import Invocation, RunOptions
+    from raymesh.actions.workspace import Workspace
+    from raymesh.mesh.lineage import ColumnEdge
+    from raymesh.mesh.model import Edge, Port, Product
+    from raymesh.spi.state import Transaction, Version
+
+KERNEL = "1"
+"""Raised when the same plan would write other rows or files than before; rebuilds every product."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedContract:
+    """The contract as it goes into evidence: its version and its content as written."""
+
+    version: str
+    document: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is to be done with one product, and everything a publish needs to know.
+
+    `plan` is None when the product is unchanged. `current` maps ports to their current versions, `heads`
+    tables to the metadata they have now, `served` is the default port's current version.
+    """
+
+    product: str
+    run_id: str
+    engine: str
+    reason: str
+    plan: BuildPlan | None
+    current: Mapping[str, Version] = field(default_factory=dict)
+    heads: Mapping[str, str] = field(default_factory=dict)
+    contracts: Mapping[str, PublishedContract] = field(default_factory=dict)
+    pins: tuple[InputPin, ...] = ()
+    lineage: tuple[ColumnEdge, ...] = ()
+    minimum_quality: float | None = None
+
+    @property
+    def served(self) -> Version | None:
+        return self.current.get(DEFAULT_PORT)
+
+
+@dataclass(frozen=True, slots=True)
+class _Now:
+    """What the state store said about a product and its inputs, in one consistent read."""
+
+    inputs: tuple[Input, ...]
+    pins: tuple[InputPin, ...]
+    current: Mapping[str, Version]
+    heads: Mapping[str, str]
+    kept: Mapping[str, Sequence[Any]]
+
+
+def decide(invocation: Invocation, name: str, run_id: str) -> Decision:
+    """The decision about one product as the mesh stands now.
+
+    Raises NotFoundError when an input was never published, SourceError when a source cannot be pinned.
+    """
+    workspace, options = invocation.workspace, invocation.options
+    product = workspace.graph.product(name)
+    with workspace.state.read() as tx:
+        now = _look(workspace, product, tx)
+    parts = _parts(product, now)
+    mark = fingerprint(parts)
+    served = now.current.get(DEFAULT_PORT)
+    untouched = all(now.heads.get(v.table) == v.metadata_location for v in now.current.values())
+    complete = len(now.current) == len(product.ports)
+    engine = _engine(workspace, product, options)
+    if served and served.fingerprint == mark and complete and untouched and not options.refresh:
+        return Decision(name, run_id, engine, "nothing it is made from has changed", None, now.current, now.heads)
+    return Decision(
+        product=name,
+        run_id=run_id,
+        engine=engine,
+        reason=_reason(served, mark, now, options, untouched=untouched),
+        plan=_plan(workspace, product, now, _Frame(run_id, mark, options)),
+        current=now.current,
+        heads=now.heads,
+        contracts={p.name: _contract(p) for p in product.ports},
+        pins=now.pins,
+        lineage=tuple(e for p in product.ports for e in port_lineage(workspace.graph, p)),
+        minimum_quality=product.settings.minimum_quality,
+    )
+
+
+def _reason(served: Version | None, mark: str, now: _Now, options: RunOptions, *, untouched: bool) -> str:
+    if served is None:
+        return "first build"
+    if options.refresh:
+        return "refresh asked for"
+    if not untouched:
+        return "another program changed the table"
+    if not served.fingerprint:
+        return f"the current version {served.number} is a rollback"
+    return why(changed(served.fingerprint, mark))
+
+
+def _look(workspace: Workspace, product: Product, tx: Transaction) -> _Now:
+    """Pins all inputs with one query each for versions and table heads."""
+    origins = {e.origin for e in product.inputs if e.kind == "product"}
+    found = workspace.state.current([product.name, *sorted(origins)], within=tx)
+    heads = workspace.tables.heads([v.table for v in found.values()], within=tx)
+    inputs, pins = [], []
+    for edge in {e.name: e for e in product.inputs}.values():
+        given, pinned = (
+            _product_input(workspace, edge, found, heads, tx)
+            if edge.kind == "product"
+            else _source_input(workspace, edge)
+        )
+        inputs.append(given)
+        pins.append(pinned)
+    current = {port: v for (name, port), v in found.items() if name == product.name}
+    kept = {
+        port.name: workspace.state.files(current[port.name], within=tx)
+        for port in product.ports
+        if port.name in current and port.settings.mode == "append"
+    }
+    return _Now(tuple(inputs), tuple(pins), current, heads, kept)
+
+
+def _product_input(
+    workspace: Workspace,
+    edge: Edge,
+    found: Mapping[tuple[str, str], Version],
+    heads: Mapping[str, str],
+    tx: Transaction,
+) -> tuple[Input, InputPin]:
+    version = found.get((edge.origin, edge.origin_port))
+    if version is None:
+        raise NotFoundError(
+            f"{edge.product} reads {edge.name}, which has no published version",
+            hint=f"raymesh run +{edge.product} builds what it needs first",
+            spans=(edge.span,) if edge.span else (),
+        )
+    if heads.get(version.table) == version.metadata_location:
+        scan = scan_of(workspace.storage, version, tx)
+    else:
+        scan = workspace.tables.scan(version.table)
+    given = Input(edge.name, scan, version.number, version.snapshot_id)
+    return given, InputPin(edge.name, version.number, version.snapshot_id)
+
+
+def _source_input(workspace: Workspace, edge: Edge) -> tuple[Input, InputPin]:
+    source = workspace.graph.sources[edge.origin]
+    spec = source.document.model.model_dump(by_alias=True, exclude_none=True)
+    s3 = workspace.spec.storage.s3
+    if "storage" not in spec and s3 is not None:
+        spec["storage"] = s3.model_dump(by_alias=True, exclude_none=True)
+    pin = registry.load("sources", spec["type"])().pin(spec, str(workspace.root))
+    given = Input(edge.name, SourceScan(edge.name, spec["type"], spec, pin))
+    return given, InputPin(edge.name, None, None, pin)
+
+
+def _parts(product: Product, now: _Now) -> dict[str, Any]:
+    """All that decides about a product's rows, by the word a person would use for it.
+
+    A source without a pin has no version to compare, so a product that reads one is built by every run.
+    """
+    texts = {p.name: p.transform for p in product.ports}
+    return {
+        "transform": {n: [t.sql, t.python] if t else None for n, t in texts.items()},
+        "contract": {p.name: p.documents.contract.raw for p in product.ports},
+        "settings": product.settings.model_dump(mode="json", exclude={"timeout", "resources", "snapshots"}),
+        "inputs": {p.input: p.snapshot_id or dict(p.pin) or new_id() for p in now.pins},
+        "raymesh": _software(),
+    }
+
+
+@cache
+def _software() -> str:
+    return f"kernel {KERNEL}, duckdb {installed('duckdb')}"
+
+
+def _engine(workspace: Workspace, product: Product, options: RunOptions) -> str:
+    name = options.engine or product.settings.engine or workspace.spec.engines.default
+    return "local" if name == "auto" else name
+
+
+def _contract(port: Port) -> PublishedContract:
+    return PublishedContract(port.contract.version, port.documents.contract.raw)
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    run_id: str
+    fingerprint: str
+    options: RunOptions
+
+
+def _plan(workspace: Workspace, product: Product, now: _Now, frame: _Frame) -> BuildPlan:
+    return BuildPlan(
+        product=product.name,
+        run_id=frame.run_id,
+        root=str(workspace.root),
+        inputs=now.inputs,
+        outputs=tuple(_output(workspace, product, port, now, frame) for port in product.ports),
+        limits=limits_for(workspace, product.name, frame.options.jobs),
+        fingerprint=frame.fingerprint,
+        storage=_storage(workspace),
+    )
+
+
+def _storage(workspace: Workspace) -> Mapping[str, Any]:
+    s3 = workspace.spec.storage.s3
+    return {} if s3 is None else {"s3": s3.model_dump(by_alias=True, exclude_none=True)}
+
+
+def _output(workspace: Workspace, product: Product, port: Port, now: _Now, frame: _Frame) -> Output:
+    version = now.current.get(port.name)
+    previous = version.contract if version else None
+    settings = port.settings
+    major = version is not None and _major(port.contract.version) > _major(version.contract_version)
+    appends = _appends(port, version, frame)
+    files = now.kept.get(port.name, ()) if appends else ()
+    return Output(
+        port=port.name,
+        table=port.table,
+        location=workspace.tables.location(port.table),
+        transform=transform(port, str(workspace.root)),
+        promises=promises(port.contract, previous),
+        checks=compile_checks(
+            port.contract,
+            port=port.name,
+            table=port.table,
+            settings_on_violation=settings.on_violation,
+            spans=_spans(port),
+        ),
+        layout=layout(settings),
+        mode=settings.mode,
+        incremental_column=settings.incremental_column,
+        watermark=version.watermark if appends and version else None,
+        previous=TableSchema.from_json(dict(version.schema)) if version else None,
+        kept=scan_of(workspace.storage, version) if appends and version else None,
+        kept_states={f.path: file_state_from_json(f.state) for f in files},
+        allow_breaking=major,
+    )
+
+
+def _appends(port: Port, version: Version | None, frame: _Frame) -> bool:
+    """Whether new rows join the old ones; a changed transform, contract or setting builds the whole table."""
+    if port.settings.mode != "append" or version is None or frame.options.refresh or not version.fingerprint:
+        return False
+    return set(changed(version.fingerprint, frame.fingerprint)) <= {"inputs"}
+
+
+def _major(version: str) -> int:
+    head = version.lstrip("v").split(".", 1)[0]
+    return int(head) if head.isdigit() else 0
+
+
+def _spans(port: Port) -> Any:
+    document = port.documents.contract
+
+    def span(loc: tuple[str | int, ...]) -> SourceSpan | None:
+        return document.span(*loc)
+
+    return span

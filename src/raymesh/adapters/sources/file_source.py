@@ -1,0 +1,69 @@
+"""Parquet, CSV and JSON files, pinned by path, size and time of change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from raymesh.adapters.sources.csv_files import csv_relation, csv_types
+from raymesh.adapters.sources.json_files import json_relation, json_types
+from raymesh.adapters.sources.locations import FileSet, files_of, pin_of
+from raymesh.adapters.sources.parquet_files import corrupt_file, parquet_relation, parquet_rows
+from raymesh.adapters.sources.settings import read_settings, settings_of
+from raymesh.adapters.sources.temporary import private_connection, reason
+from raymesh.spi.scan_sql import fields_of
+from raymesh.spi.source import SourceDescription
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from raymesh.mesh.plan import SourceScan
+
+_RELATIONS = {"parquet": parquet_relation, "csv": csv_relation, "json": json_relation}
+
+
+class FileSource:
+    """Files of one kind. Parquet is read when the relation is; CSV and JSON are read at once, with places."""
+
+    def pin(self, spec: Mapping[str, Any], root: str) -> Mapping[str, Any]:
+        return pin_of(FileSet(read_settings(spec, root), root).current())
+
+    def describe(self, spec: Mapping[str, Any], root: str) -> SourceDescription:
+        files = FileSet(read_settings(spec, root), root)
+        chosen = files.current()
+        with private_connection() as con:
+            files.attach(con)
+            rows = None
+            if files.settings.kind == "parquet":
+                relation = parquet_relation(con, files, chosen)
+                types = dict(zip(relation.columns, relation.types, strict=True))
+                rows = parquet_rows(con, files, chosen)
+            else:
+                types = (csv_types if files.settings.kind == "csv" else json_types)(con, files, chosen)
+            fields = fields_of(types, types.values())
+        return SourceDescription(fields, pin_of(chosen), rows, sum(f.size for f in chosen))
+
+    def relation(
+        self, con: duckdb.DuckDBPyConnection, scan: SourceScan, root: str
+    ) -> duckdb.DuckDBPyRelation:
+        files = FileSet(settings_of(scan, root), root)
+        chosen = files_of(scan.pin) if scan.pin else files.current()
+        files.check(chosen)
+        files.attach(con)
+        try:
+            relation = _RELATIONS[scan.type](con, files, chosen)
+        finally:
+            files.check(chosen)  # what looks damaged may be a file that is being rewritten
+        return relation
+
+    def verify(self, scan: SourceScan, root: str, error: Exception | None = None) -> None:
+        files = FileSet(settings_of(scan, root), root)
+        chosen = files_of(scan.pin) if scan.pin else ()
+        files.check(chosen)
+        if isinstance(error, duckdb.Error):
+            path = next(
+                (f for f in chosen if str(files.root / f.path) in files.readable(reason(error))), None
+            )
+            if path is not None and scan.type == "parquet":
+                raise corrupt_file(files, error, path.path) from None

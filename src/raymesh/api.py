@@ -1,0 +1,340 @@
+"""The mesh in Python: thin handles over `raymesh.actions`.
+
+    >>> mesh = raymesh.Mesh.load("retail")                                     # doctest: +SKIP
+    >>> mesh.run("+customer.customer_360")                                     # doctest: +SKIP
+    >>> mesh.read("customer.customer_360", columns=["household_id"]).to_pandas()   # doctest: +SKIP
+
+Reads in this process are advisory: whoever holds the files can read them without raymesh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from raymesh.actions.workspace import Workspace, find_root, load_documents, open_storage
+from raymesh.errors import NotFoundError
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+    from raymesh.actions.events import Event, RunFinished
+    from raymesh.actions.read import Pinned
+    from raymesh.mesh import model
+    from raymesh.spi.engine import Engine
+
+
+class Mesh:
+    """An open mesh. Use it as a context manager, or call `close()`; a closed mesh cannot read."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._engine: Engine | None = None
+
+    @classmethod
+    def load(cls, path: str | Path | None = None) -> Mesh:
+        """The mesh in the folder `path`, or around the working directory.
+
+        Raises DocumentsInvalidError with every problem of its documents, UsageError when there is no mesh.
+        """
+        root = find_root(Path(path) if path is not None else None)
+        documents, graph = load_documents(root)
+        return cls(Workspace(root, documents, graph, open_storage(root, documents.document.model)))
+
+    @property
+    def name(self) -> str:
+        return self._workspace.spec.name
+
+    @property
+    def root(self) -> Path:
+        return self._workspace.root
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        return tuple(self._workspace.graph.domains)
+
+    @property
+    def products(self) -> tuple[str, ...]:
+        """Names of all products (`domain.product`) in build order."""
+        return self._workspace.graph.order
+
+    def domain(self, name: str) -> Domain:
+        """Raises NotFoundError when there is no such domain."""
+        if name not in self._workspace.graph.domains:
+            raise NotFoundError(f"there is no domain {name}", hint=f"domains: {', '.join(self.domains)}")
+        return Domain(self, name)
+
+    def product(self, name: str) -> Product:
+        """By `domain.product`, or by its short name when only one domain has it; raises NotFoundError."""
+        return Product(self, self._workspace.graph.product(name))
+
+    def run(
+        self,
+        *selection: str,
+        engine: str | None = None,
+        jobs: int | None = None,
+        refresh: bool = False,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> RunFinished:
+        """Build, check and publish the selected products (all when none are named).
+
+        Returns the reports of all products; failures are in them and raise nothing. `on_event` is called with
+        every event on the calling thread.
+        """
+        from raymesh.actions.events import RunFinished
+        from raymesh.actions.invocation import RunOptions
+        from raymesh.actions.run import run
+        from raymesh.actions.select import select
+
+        products = select(self._workspace, selection)
+        options = RunOptions(engine=engine, refresh=refresh, **({"jobs": jobs} if jobs else {}))
+        finished: RunFinished | None = None
+        for event in run(self._workspace, products, options):
+            if on_event is not None:
+                on_event(event)
+            if isinstance(event, RunFinished):
+                finished = event
+        assert finished is not None  # noqa: S101  # a run always ends with RunFinished
+        return finished
+
+    def read(
+        self,
+        product: str,
+        *,
+        columns: Sequence[str] | None = None,
+        where: str | None = None,
+        limit: int | None = None,
+        version: int | None = None,
+    ) -> Reading:
+        """A pinned version of `domain.product` (or `domain.product__port`), read when converted.
+
+        `where` is a condition over columns such as `amount > 10 and country = 'DE'`; see `raymesh read`.
+        Raises NotFoundError for an unknown product, version or column, UsageError for another condition.
+        """
+        from raymesh.actions.read import pin
+        from raymesh.mesh.condition import parse_condition
+
+        pinned = pin(self._workspace.storage, product, version)
+        known = pinned.scan.schema.names
+        if missing := [c for c in columns or () if c not in known]:
+            raise NotFoundError(f"{product} has no column {', '.join(missing)}", hint=f"columns: {', '.join(known)}")
+        condition = parse_condition(where, pinned.scan.schema) if where else None
+        arguments = {"columns": columns, "where": condition, "limit": limit}
+        return Reading(self, product, pinned, arguments)
+
+    def sql(self, query: str) -> pa.Table:
+        """The answer to one SELECT over products named domain.product, computed in a sandbox."""
+        from raymesh.actions.read import query as act
+        from raymesh.mesh.sql import read_sql
+
+        names = [r.name for r in read_sql(query, "query").references]
+        table: pa.Table = act(self._workspace.storage, self._local(), query, names).read_all()
+        return table
+
+    def lineage(self, product: str, *, column: str | None = None, hops: int | None = None) -> Lineage:
+        """What a product (or one of its columns) is made from and what is made from it."""
+        from raymesh.mesh.lineage import trace
+        from raymesh.render.lineage import neighbourhood
+
+        graph = self._workspace.graph
+        if column is not None:
+            return Lineage(trace(graph, product, column, "up"))
+        return Lineage(neighbourhood(graph, product, 1 if hops is None else hops))
+
+    def history(self, product: str, limit: int = 20) -> list[dict[str, Any]]:
+        """The versions of a product, newest first."""
+        from raymesh.actions.inspect import history, version_json
+
+        return [version_json(v) for v in history(self._workspace.storage, product, limit).versions]
+
+    def _local(self) -> Engine:
+        if self._engine is None:
+            from raymesh.spi import registry
+
+            self._engine = registry.load("engines", "local")()
+        return self._engine
+
+    def close(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+        self._workspace.storage.close()
+
+    def __enter__(self) -> Mesh:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Mesh {self.name}: {len(self.domains)} domains, {len(self.products)} products at {self.root}>"
+
+    def _repr_html_(self) -> str:
+        from raymesh.render.html import mesh_card
+
+        return mesh_card(self._workspace.graph, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """A domain of a mesh."""
+
+    mesh: Mesh
+    name: str
+
+    @property
+    def products(self) -> tuple[str, ...]:
+        return self.mesh._workspace.graph.domains[self.name].products
+
+    def product(self, name: str) -> Product:
+        """By its name within the domain; raises NotFoundError."""
+        return self.mesh.product(f"{self.name}.{name}")
+
+    def run(self, **options: Any) -> RunFinished:
+        """Build the domain's products; options as `Mesh.run`."""
+        return self.mesh.run(f"domain:{self.name}", **options)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Product:
+    """A product of a mesh."""
+
+    mesh: Mesh
+    _product: model.Product
+
+    @property
+    def name(self) -> str:
+        """`domain.product`."""
+        return self._product.name
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns its contract promises."""
+        return self._product.port().columns
+
+    @property
+    def contract(self) -> Mapping[str, Any]:
+        """The contract of the default port, as written."""
+        return self._product.port().documents.contract.raw
+
+    @property
+    def version(self) -> int | None:
+        """The number of the current version; None when it was never published."""
+        found = self.mesh._workspace.state.current([self.name]).get((self.name, "default"))
+        return found.number if found else None
+
+    def run(self, **options: Any) -> RunFinished:
+        """Build this product only; options as `Mesh.run`."""
+        return self.mesh.run(self.name, **options)
+
+    def read(self, **options: Any) -> Reading:
+        """As `Mesh.read`."""
+        return self.mesh.read(self.name, **options)
+
+    def lineage(self, *, column: str | None = None, hops: int | None = None) -> Lineage:
+        """As `Mesh.lineage`."""
+        return self.mesh.lineage(self.name, column=column, hops=hops)
+
+    def __repr__(self) -> str:
+        return f"<Product {self.name}: {len(self.columns)} columns>"
+
+    def _repr_html_(self) -> str:
+        from raymesh.render.html import product_card
+
+        return product_card(self._product)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Reading:
+    """Rows of one pinned version; every conversion reads them anew from the same files."""
+
+    mesh: Mesh
+    name: str
+    _pinned: Pinned
+    _arguments: Mapping[str, Any]
+
+    @property
+    def version(self) -> int:
+        return self._pinned.version.number
+
+    @property
+    def snapshot_id(self) -> int:
+        return self._pinned.version.snapshot_id
+
+    @property
+    def quality_score(self) -> float | None:
+        """The quality of the version, 0–1, as judged when it was published."""
+        return self._pinned.version.quality_score
+
+    def to_batches(self) -> pa.RecordBatchReader:
+        """A stream of Arrow batches; memory stays bounded."""
+        return self.mesh._local().read(self._pinned.scan, **self._arguments)
+
+    def to_arrow(self) -> pa.Table:
+        return self.to_batches().read_all()
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Raises MissingExtraError without pandas."""
+        _need("pandas")
+        frame: pd.DataFrame = self.to_arrow().to_pandas()
+        return frame
+
+    def to_polars(self) -> pl.DataFrame:
+        """Raises MissingExtraError without Polars."""
+        _need("polars")
+        import polars as pl
+
+        frame = pl.from_arrow(self.to_arrow())
+        assert isinstance(frame, pl.DataFrame)  # noqa: S101  # a table never becomes a series
+        return frame
+
+    def to_duckdb(self, connection: duckdb.DuckDBPyConnection | None = None) -> duckdb.DuckDBPyRelation:
+        """A relation over the rows, in `connection` or in a new one of its own."""
+        import duckdb
+
+        con = connection if connection is not None else duckdb.connect()
+        return con.from_arrow(self.to_arrow())
+
+    def __repr__(self) -> str:
+        return f"<Reading of {self.name} version {self.version}: {', '.join(self._pinned.scan.schema.names)}>"
+
+
+def _need(package: str) -> None:
+    from importlib.util import find_spec
+
+    from raymesh.errors import MissingExtraError
+
+    if find_spec(package) is None:
+        raise MissingExtraError(f"to_{package}()", package)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Lineage:
+    """A lineage picture: text, SVG and Mermaid of the same graph."""
+
+    graph: Any
+
+    def to_text(self) -> str:
+        from raymesh.render.lineage import text
+
+        return text(self.graph)
+
+    def to_svg(self) -> str:
+        from raymesh.render.lineage import svg
+
+        return svg(self.graph)
+
+    def to_mermaid(self) -> str:
+        from raymesh.render.lineage import mermaid
+
+        return mermaid(self.graph)
+
+    def __repr__(self) -> str:
+        return self.to_text()
+
+    def _repr_html_(self) -> str:
+        return self.to_svg()

@@ -1,0 +1,233 @@
+"""`raymesh ls`, `show`, `history`, `diff`: what there is, and how it came about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from raymesh.cli.report import amount, output_option, put, put_json, put_table, say, size
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from raymesh.actions.inspect import Details, Listing
+
+
+def _path(folder: str | None) -> Path | None:
+    return Path(folder) if folder else None
+
+
+def moment(at: datetime | None) -> str:
+    """A time in the reader's own zone, to the second."""
+    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else ""
+
+
+@click.command()
+@click.argument("selection", nargs=-1)
+@output_option
+@click.pass_obj
+def ls(folder: str | None, selection: tuple[str, ...], output: str) -> int:
+    """List the products of the mesh, or of a SELECTION, with their state."""
+    from raymesh.actions.inspect import listing
+    from raymesh.actions.select import select
+    from raymesh.actions.workspace import open_workspace
+
+    with open_workspace(_path(folder)) as workspace:
+        found = listing(workspace, select(workspace, selection))
+    if output == "json":
+        put_json("ls/1", {"products": [_listed(item) for item in found]})
+        return 0
+    rows = [
+        (
+            item.product.name,
+            item.version.number if item.version else "",
+            amount(item.version.rows) if item.version else "",
+            size(item.version.bytes) if item.version else "",
+            f"{item.version.quality_score:.3f}" if item.version and item.version.quality_score is not None else "",
+            moment(item.version.published_at) if item.version else "",
+            item.last.status if item.last else "never built",
+        )
+        for item in found
+    ]
+    put_table(("product", "version", "rows", "size", "quality", "published", "last run"), rows, right=(1, 2, 3, 4))
+    return 0
+
+
+def _listed(item: Listing) -> dict[str, Any]:
+    from raymesh.actions.inspect import version_json
+
+    product = item.product
+    return {
+        "product": product.name,
+        "domain": product.domain,
+        "owner": _owner(product.documents),
+        "ports": [p.name for p in product.ports],
+        "inputs": sorted({e.name for e in product.inputs}),
+        "version": version_json(item.version) if item.version else None,
+        "last_run": item.last.status if item.last else None,
+    }
+
+
+def _owner(documents: Any) -> str | None:
+    team = documents.document.model.team
+    return team.name if team else None
+
+
+@click.command()
+@click.argument("product")
+@click.option("--run", "run_id", help="Show the checks of this run (its first characters suffice).")
+@output_option
+@click.pass_obj
+def show(folder: str | None, product: str, run_id: str | None, output: str) -> int:
+    """Show PRODUCT: purpose, owner, columns, inputs, current version and its checks."""
+    from raymesh.actions.inspect import details
+    from raymesh.actions.workspace import open_workspace
+
+    with open_workspace(_path(folder)) as workspace:
+        found = details(workspace, product, run_id)
+    if output == "json":
+        put_json("show/1", _shown(found))
+    else:
+        _show(found)
+    return 0
+
+
+def _shown(found: Details) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from raymesh.actions.inspect import run_json, version_json
+
+    port = found.product.port()
+    return {
+        "product": found.product.name,
+        "description": found.product.documents.document.raw.get("description"),
+        "owner": _owner(found.product.documents),
+        "contract": port.documents.contract.raw,
+        "inputs": sorted({e.name for e in found.product.inputs}),
+        "version": version_json(found.version) if found.version else None,
+        "run": run_json(found.run) if found.run else None,
+        "checks": [asdict(c) for c in found.checks],
+        "read": [asdict(i) for i in found.inputs],
+    }
+
+
+def _show(found: Details) -> None:
+    product = found.product
+    description = product.documents.document.model.description
+    put(f"{product.name}  (owner: {_owner(product.documents) or 'unknown'})")
+    if description and description.purpose:
+        put(description.purpose)
+    put(f"made from: {', '.join(sorted({e.name for e in product.inputs})) or 'nothing'}")
+    if found.version is None:
+        put("never published")
+    else:
+        v = found.version
+        put(
+            f"version {v.number}, {amount(v.rows)} rows, {size(v.bytes)}, contract {v.contract_version}, "
+            f"published {moment(v.published_at)}"
+        )
+    put("")
+    columns = [
+        (p.name, p.physical_type or p.logical_type or "", "required" if p.required or p.primary_key else "", ", ".join(p.tags), p.description or "")
+        for p in product.port().properties
+    ]
+    put_table(("column", "type", "", "tags", "description"), columns)
+    if found.run is not None:
+        put(f"\nchecks of run {found.run.run_id} ({found.run.status}):")
+        _checks(found)
+
+
+def _checks(found: Details) -> None:
+    order = {"fail": 0, "error": 1, "not_executed": 2, "warn": 3, "skip": 4, "pass": 5}
+    rows = [
+        (
+            c.status.replace("_", " "),
+            c.check_id,
+            "" if c.value is None else str(c.value),
+            f"{c.detail.get('operator')} {c.detail.get('threshold')}" if c.kind not in ("type", "text") else "",
+            c.detail.get("place") or "",
+            c.detail.get("message") or "",
+        )
+        for c in sorted(found.checks, key=lambda c: (order.get(c.status, 9), c.check_id))
+    ]
+    put_table(("status", "check", "measured", "promised", "place", "message"), rows, right=(2,))
+
+
+@click.command()
+@click.argument("product")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+@output_option
+@click.pass_obj
+def history(folder: str | None, product: str, limit: int, output: str) -> int:
+    """List the versions and runs of PRODUCT, newest first."""
+    from raymesh.actions.inspect import history as act
+    from raymesh.actions.inspect import run_json, version_json
+    from raymesh.actions.workspace import open_storage_only
+
+    with open_storage_only(_path(folder)) as storage:
+        found = act(storage, product, limit)
+    if output == "json":
+        put_json(
+            "history/1",
+            {"versions": [version_json(v) for v in found.versions], "runs": [run_json(r) for r in found.runs]},
+        )
+        return 0
+    rows = [
+        (
+            v.number,
+            v.kind if v.of_version is None else f"{v.kind} to {v.of_version}",
+            moment(v.published_at),
+            amount(v.rows),
+            v.contract_version,
+            "" if v.quality_score is None else f"{v.quality_score:.3f}",
+            v.run_id[:13],
+        )
+        for v in found.versions
+    ]
+    put_table(("version", "kind", "published", "rows", "contract", "quality", "run"), rows, right=(0, 3, 5))
+    put("")
+    put_table(
+        ("run", "status", "started", "seconds", "reason"),
+        [
+            (
+                r.run_id[:13],
+                r.status,
+                moment(r.started_at),
+                f"{(r.finished_at - r.started_at).total_seconds():.1f}" if r.finished_at else "",
+                r.reason,
+            )
+            for r in found.runs
+        ],
+        right=(3,),
+    )
+    return 0
+
+
+@click.command()
+@click.argument("product")
+@click.option("--from", "old", type=click.IntRange(1), help="Default: the version before.")
+@click.option("--to", "new", type=click.IntRange(1), help="Default: the current version.")
+@output_option
+@click.pass_obj
+def diff(folder: str | None, product: str, old: int | None, new: int | None, output: str) -> int:
+    """Compare two versions of PRODUCT: columns, rows, bytes, contract version."""
+    from raymesh.actions.inspect import diff as act
+    from raymesh.actions.workspace import open_storage_only
+
+    with open_storage_only(_path(folder)) as storage:
+        before, after, found = act(storage, product, old, new)
+    if output == "json":
+        put_json("diff/1", {"product": product, "from": before.number, "to": after.number, **found.to_json()})
+        return 0
+    put(f"{product}: version {before.number} → {after.number}")
+    put(f"  rows  {amount(before.rows)} → {amount(after.rows)} ({after.rows - before.rows:+,})")
+    put(f"  size  {size(before.bytes)} → {size(after.bytes)}")
+    if before.contract_version != after.contract_version:
+        put(f"  contract  {before.contract_version} → {after.contract_version}")
+    for change in found.changes:
+        put(f"  {change}")
+    if not found.changes:
+        say("  the columns are the same")
+    return 0

@@ -1,0 +1,36 @@
+"""`raymesh lineage`: where products and columns come from and go to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("product")
+@click.option("--column", help="Trace one column instead of the product.")
+@click.option("--hops", type=click.IntRange(0), help="How far to go; default: 1, and all the way for a column.")
+@click.option("--down", is_flag=True, help="With --column: what is made from it, instead of what it is made from.")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "svg", "mermaid", "json"]), default="text", show_default=True
+)
+@click.pass_obj
+def lineage(folder: str | None, product: str, column: str | None, hops: int | None, down: bool, form: str) -> int:
+    """Show what PRODUCT is made from and what is made from it."""
+    from raymesh.actions.workspace import find_root, load_documents
+    from raymesh.cli.report import put, put_json
+    from raymesh.render import lineage as render
+
+    _, graph = load_documents(find_root(Path(folder) if folder else None))
+    if column:
+        from raymesh.mesh.lineage import trace
+
+        found = trace(graph, product, column, "down" if down else "up")
+    else:
+        found = render.neighbourhood(graph, product, 1 if hops is None else hops)
+    if form == "json":
+        put_json("lineage/1", render.to_json(found))
+    else:
+        put({"text": render.text, "svg": render.svg, "mermaid": render.mermaid}[form](found))
+    return 0

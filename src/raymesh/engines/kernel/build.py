@@ -1,0 +1,63 @@
+"""One output from its inputs to its staged files: SQL in this process, Python wherever this is called."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from raymesh.engines.kernel import duck
+from raymesh.engines.kernel.conform import Conformed, conform
+from raymesh.engines.kernel.inputs import bind, reading
+from raymesh.engines.kernel.query import Rows, shape, user_query, view
+from raymesh.engines.kernel.stream import over_batches, over_inputs
+from raymesh.engines.kernel.write import Target, stage
+from raymesh.errors import TransformError
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from raymesh.mesh.plan import BuildPlan, DataFile, Output
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What one output wrote: its columns and its new files."""
+
+    conformed: Conformed
+    files: tuple[DataFile, ...]
+
+
+def is_python(output: Output) -> bool:
+    """Whether building `output` runs user Python."""
+    return output.transform.kind in ("batch", "dataset")
+
+
+def write_output(con: duckdb.DuckDBPyConnection, plan: BuildPlan, output: Output) -> Written:
+    """Run the transform of `output` on `con` and stage what it makes.
+
+    The caller removes staged files when this raises (`write.staging`). Raises SourceError, TransformError,
+    ConformError, BreakingChangeError, StorageError.
+    """
+    target = Target(output, plan.run_id, plan.storage)
+    with reading(plan.inputs, plan.root):
+        files = bind(con, plan.inputs, plan.root, plan.storage)
+        transform = output.transform
+        if transform.kind == "dataset":
+            return Written(*over_inputs(con, plan, target))
+        if transform.sql is not None:
+            duck.lock(con, files=files, folders=[target.folder])
+            rows = user_query(con, transform.sql, transform.sql_file or "transform.sql")
+        else:
+            rows = _the_input(plan, output)
+        if transform.kind == "batch":
+            return Written(*over_batches(con, plan, target, rows))
+        conformed = conform(shape(con, rows), output)
+        return Written(conformed, stage(con, rows, conformed, target, plan.limits))
+
+
+def _the_input(plan: BuildPlan, output: Output) -> Rows:
+    """The one input of a transform without SQL: the bound one, or the only one there is."""
+    names = tuple(output.transform.bindings.values()) or tuple(i.name for i in plan.inputs)
+    if len(names) != 1:
+        raise TransformError(f"{output.table} needs exactly one input, not {len(names)}")
+    return view(names[0])

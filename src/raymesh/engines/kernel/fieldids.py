@@ -1,0 +1,67 @@
+"""Field ids in Parquet files: written into every one, demanded of every one that is read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from raymesh.engines.kernel.sqltext import quote, texts
+from raymesh.errors import CorruptFileError
+from raymesh.spec.types import Field, List, Map, Struct, TableSchema, Type
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import duckdb
+
+_MOST_REMEMBERED = 100_000
+_known: set[str] = set()
+"""Files seen to carry field ids. A published file never changes, so each is looked at once per process."""
+
+
+def field_ids(schema: TableSchema) -> str:
+    """The value of COPY's `field_ids` option: the id of every column and nested member."""
+    return "{" + ", ".join(f"{quote(f.name)}: {_ids(f.id, f.type)}" for f in schema) + "}"
+
+
+def _ids(field_id: int, t: Type) -> str:
+    if field_id <= 0:
+        raise ValueError("a column without a field id cannot be written")
+    inner = ", ".join(f"{quote(c.name)}: {_ids(c.id, c.type)}" for c in _children(t))
+    return f"{{__duckdb_field_id: {field_id}, {inner}}}" if inner else str(field_id)
+
+
+def _children(t: Type) -> tuple[Field, ...]:
+    match t:
+        case Struct(fields):
+            return fields
+        case List(element, element_id):
+            return (Field("element", element, element_id),)
+        case Map(key, value, key_id, value_id):
+            return (Field("key", key, key_id), Field("value", value, value_id))
+    return ()
+
+
+def remember(files: Iterable[str]) -> None:
+    """Note that these files carry field ids, because we wrote them."""
+    if len(_known) > _MOST_REMEMBERED:
+        _known.clear()
+    _known.update(files)
+
+
+def require_field_ids(con: duckdb.DuckDBPyConnection, files: Iterable[str]) -> None:
+    """Raise CorruptFileError unless every file carries field ids; read without them it would be all NULL."""
+    unseen = [f for f in files if f not in _known]
+    if not unseen:
+        return
+    found = con.execute(
+        "SELECT file_name FROM parquet_schema(" + texts(unseen) + ") "
+        "WHERE field_id IS NOT NULL GROUP BY ALL"
+    ).fetchall()
+    missing = sorted(set(unseen) - {name for (name,) in found})
+    if missing:
+        raise CorruptFileError(
+            f"{missing[0]} carries no field ids, so its columns cannot be told apart",
+            hint="it was not written by raymesh; publish its rows through a product instead",
+        )
+    remember(unseen)
+

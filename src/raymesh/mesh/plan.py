@@ -1,0 +1,158 @@
+"""What an engine is asked to do, as data.
+
+A `BuildPlan` names everything a build may touch: pinned inputs, the transform, the promised
+columns, the checks, the limits, where to stage. It is picklable, holds no secrets (sources
+carry references, resolved where they are used) and is the same for every engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from raymesh.spec.types import Field, TableSchema
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """Data files of one version, with the schema to read them under, by field id.
+
+    `files` are plain local paths or object-store addresses; `rows` and `bytes` come from metadata.
+    """
+
+    schema: TableSchema
+    files: tuple[str, ...]
+    rows: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SourceScan:
+    """A source, described and pinned: `spec` is the source document's content, `pin` its version
+    (paths with sizes and times, a table snapshot; empty when the source has no versions)."""
+
+    name: str
+    type: str
+    spec: Mapping[str, Any]
+    pin: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One input under the name the transform uses (`orders.order_lines`, `source.transactions`)."""
+
+    name: str
+    content: Scan | SourceScan
+    version: int | None = None
+    snapshot_id: int | None = None
+
+
+TransformKind = Literal["ingest", "sql", "batch", "dataset"]
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """How rows are made.
+
+    ingest   the one input as it is
+    sql      `sql`, one DuckDB SELECT
+    batch    `python` called on Arrow batches of `sql` (when present) or of the one input
+    dataset  `python` called once with whole inputs
+    `sql_file` and `python_file` are for error messages and imports; `bindings` maps parameters to inputs.
+    """
+
+    kind: TransformKind
+    sql: str | None = None
+    sql_file: str | None = None
+    python_file: str | None = None
+    bindings: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How files are written: target size in bytes, sort and partition columns."""
+
+    target_bytes: int = 128 * 1024 * 1024
+    sort_by: tuple[str, ...] = ()
+    partition_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What the contract says of one column: exact `type` when it fixes one, otherwise the logical
+    type and the engine keeps the data's own (normalised) type."""
+
+    name: str
+    logical: str | None = None
+    type: Field | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    children: tuple[Promise, ...] = ()
+    doc: str | None = None
+    renamed_from: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One port to build: its table, transform, promises, checks and where its files go."""
+
+    port: str
+    table: str
+    location: str
+    transform: Transform
+    promises: tuple[Promise, ...]
+    checks: tuple[Any, ...] = ()
+    layout: Layout = field(default_factory=Layout)
+    mode: Literal["full", "append"] = "full"
+    incremental_column: str | None = None
+    watermark: Any = None
+    previous: TableSchema | None = None
+    kept: Scan | None = None
+    kept_states: Mapping[str, Any] = field(default_factory=dict)
+    allow_breaking: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one build may use. Bytes and seconds; `timeout` None means no limit."""
+
+    memory_bytes: int
+    threads: int
+    scratch: str
+    scratch_bytes: int | None = None
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BuildPlan:
+    product: str
+    run_id: str
+    root: str
+    inputs: tuple[Input, ...]
+    outputs: tuple[Output, ...]
+    limits: Limits
+    fingerprint: str = ""
+    storage: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """One staged or published Parquet file. `partition` pairs are (column, text of its value)."""
+
+    path: str
+    rows: int
+    bytes: int
+    partition: tuple[tuple[str, str | None], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a build used, measured: seconds, bytes."""
+
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_memory_bytes: int = 0
+    bytes_read: int = 0
+    bytes_written: int = 0
+    bytes_spilled: int = 0

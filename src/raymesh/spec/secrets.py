@@ -1,0 +1,125 @@
+"""References to secrets: `${env:NAME}` and `${file:PATH}` inside a text, looked up only at use."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from raymesh.errors import NotFoundError
+
+REFERENCE = re.compile(r"\$\{(env|file):([^{}]*)\}")
+_URL_PASSWORD = re.compile(
+    r"^[a-zA-Z][\w+.-]*://[^/?#]*?:([^/?#]*)@|[?&;](?:password|passwd|pwd|secret|token)=([^&;]*)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SecretRef:
+    """A text that names secrets but does not hold them; `text` is what the document says, verbatim."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        names = ", ".join(match[0] for match in REFERENCE.finditer(self.text))
+        return f"SecretRef({names or '…'})"
+
+    __str__ = __repr__
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether the text names a secret at all; otherwise it stands for itself."""
+        return REFERENCE.search(self.text) is not None
+
+    def resolve(self, env: Mapping[str, str], root: Path | None = None) -> str:
+        """The text with its secrets in place. Never log or store what this returns.
+
+        Files are read relative to `root` (the mesh folder) and lose one trailing line end.
+        Raises NotFoundError naming the variable or file that is missing.
+        """
+        return REFERENCE.sub(lambda match: _look_up(match[1], match[2], env, root), self.text)
+
+
+def _look_up(kind: str, name: str, env: Mapping[str, str], root: Path | None) -> str:
+    if kind == "env":
+        if name not in env:
+            raise NotFoundError(
+                f"the environment variable {name} is not set", hint=f"export {name}=… before running raymesh"
+            )
+        return env[name]
+    path = (root or Path()) / name
+    try:
+        return path.read_text(encoding="utf-8").removesuffix("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise NotFoundError(
+            f"the secret file {name} cannot be read: {reason}", hint=f"write the secret into {path}"
+        ) from None
+
+
+def reveal(value: Any, env: Mapping[str, str], root: Path | None = None) -> Any:
+    """`value` with every SecretRef inside it (mappings, lists, tuples) replaced by its secret text."""
+    if isinstance(value, SecretRef):
+        return value.resolve(env, root)
+    if isinstance(value, Mapping):
+        return {key: reveal(item, env, root) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(reveal(item, env, root) for item in value)
+    return value
+
+
+def holds_password(text: str) -> bool:
+    """Whether an address carries a password in plain text (`scheme://user:password@host`)."""
+    match = _URL_PASSWORD.search(text)
+    found = match and (match[1] or match[2])
+    return bool(found) and REFERENCE.fullmatch(str(found)) is None
+
+
+def _reference(value: Any) -> SecretRef:
+    ref = _text(value)
+    rest = REFERENCE.sub("", ref.text)
+    if rest or not ref.is_reference:
+        raise PydanticCustomError("plain-secret", "a reference such as ${{env:NAME}} or ${{file:PATH}}")
+    return ref
+
+
+def _address(value: Any) -> SecretRef:
+    ref = _text(value)
+    if holds_password(ref.text):
+        raise PydanticCustomError(
+            "plain-secret", "a reference such as ${{env:NAME}} in place of the password"
+        )
+    return ref
+
+
+def _text(value: Any) -> SecretRef:
+    if isinstance(value, SecretRef):
+        return value
+    if not isinstance(value, str):
+        raise PydanticCustomError("wrong-type", "text")
+    return SecretRef(value)
+
+
+def _plain_address(value: Any) -> Any:
+    if isinstance(value, str) and holds_password(value):
+        raise PydanticCustomError("plain-secret", "an address without a password")
+    return value
+
+
+_AS_TEXT = (
+    PlainSerializer(lambda ref: ref.text, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string"}),
+)
+
+Secret = Annotated[SecretRef, BeforeValidator(_reference), *_AS_TEXT]
+"""A field that must be a reference: plain text in it is an error."""
+SecretText = Annotated[SecretRef, BeforeValidator(_text), *_AS_TEXT]
+"""A field that may hold a reference or plain text."""
+SecretAddress = Annotated[SecretRef, BeforeValidator(_address), *_AS_TEXT]
+"""An address whose password must be a reference."""
+Address = Annotated[str, BeforeValidator(_plain_address)]
+"""An address that never holds a password."""

@@ -1,0 +1,90 @@
+"""What an engine does: build a plan, measure checks, answer reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from raymesh.mesh.plan import BuildPlan, DataFile, Resources, Scan
+    from raymesh.quality.model import Check, Measurements
+    from raymesh.spec.expression import Expression
+    from raymesh.spec.types import Field, TableSchema
+
+
+@dataclass(frozen=True, slots=True)
+class StagedOutput:
+    """What a build left in one table's location, not yet visible.
+
+    `files` are the new files only. `measurements` cover new and kept files together.
+    `watermark` is the largest value of the incremental column over all rows, None without one.
+    """
+
+    port: str
+    schema: TableSchema
+    files: tuple[DataFile, ...]
+    measurements: Measurements
+    watermark: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOutcome:
+    outputs: tuple[StagedOutput, ...]
+    resources: Resources
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a build is: `fraction` 0–1 or None when unknown, `rows` written so far."""
+
+    product: str
+    phase: str
+    fraction: float | None = None
+    rows: int | None = None
+
+
+@dataclass(slots=True)
+class Control:
+    """The caller's hand on a running build: report progress to `progress`, stop when `cancelled` says so."""
+
+    progress: Callable[[Progress], None] = field(default=lambda _: None)
+    cancelled: Callable[[], bool] = field(default=lambda: False)
+
+
+class Engine(Protocol):
+    """Computes. Never publishes, never decides.
+
+    `build` stages files under the plan's locations and removes what it staged when it raises. It raises
+    TransformError (user code), ConformError (rows do not fit the promised types), SourceError, StorageError,
+    CancelledError. `measure` judges already published rows with the same checks.
+    """
+
+    name: str
+
+    def describe(self, sql: str, inputs: Mapping[str, TableSchema]) -> tuple[Field, ...]:
+        """Columns a query would return over empty inputs; raises TransformError with line and column."""
+        ...
+
+    def build(self, plan: BuildPlan, control: Control) -> BuildOutcome: ...
+
+    def measure(
+        self, scan: Scan, checks: Sequence[Check], *, inputs: Mapping[str, Scan] = ...
+    ) -> Measurements: ...
+
+    def read(
+        self,
+        scan: Scan,
+        *,
+        columns: Sequence[str] | None = None,
+        where: Expression | None = None,
+        limit: int | None = None,
+    ) -> pa.RecordBatchReader: ...
+
+    def query(self, sql: str, inputs: Mapping[str, Scan]) -> pa.RecordBatchReader:
+        """Answer one SELECT over named scans in a sandbox that can see nothing else."""
+        ...
+
+    def close(self) -> None: ...
