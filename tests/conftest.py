@@ -1,5 +1,11 @@
-"""Fixtures every test may use."""
+"""Fixtures and options every test may use."""
 
 from __future__ import annotations
 
-pytest_plugins = ["postgres"]
+import pytest
+
+pytest_plugins = ["postgres", "s3"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--complete", action="store_true", help="run complete matrices instead of samples")

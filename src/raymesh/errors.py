@@ -21,7 +21,8 @@ MeshError
 ├── CommitConflictError           somebody else published first; nothing was changed
 ├── CommitUnknownError            the answer to a commit was lost
 ├── LeaseLostError                another builder took over
-└── CancelledError                stopped on request                             exit 130
+├── CancelledError                stopped on request                             exit 130
+└── InternalError                 a fault of raymesh itself; the trace says where
 
 Every error builds its own sentence: what happened, where (`spans`) and the way out (`hint`).
 `code` is stable and documented. Errors survive pickling, so they cross process boundaries whole.
@@ -204,3 +205,13 @@ class LeaseLostError(MeshError):
 class CancelledError(MeshError):
     code = "cancelled"
     exit_code = 130
+
+
+class InternalError(MeshError):
+    """A fault of raymesh itself. `trace` is for the report of it."""
+
+    code = "internal"
+
+    def __init__(self, message: str, trace: str = "") -> None:
+        super().__init__(message, hint="this is a fault of raymesh: please report it with the trace above")
+        self.trace = trace

@@ -7,6 +7,7 @@ to the part that does it. Whatever fails, the last good version keeps serving an
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from raymesh.actions.planning import Decision, decide
 from raymesh.errors import (
     CancelledError,
     CommitUnknownError,
+    InternalError,
     LeaseLostError,
     MeshError,
     StorageError,
@@ -59,6 +61,9 @@ def build_product(product: str, invocation: Invocation) -> ProductReport:
         report = ProductReport(product, "interrupted", reason=stop.message)
     except MeshError as error:
         report = ProductReport(product, "failed", reason=error.message, error=error)
+    except Exception as fault:  # a fault of ours in one product must not take the others down
+        internal = InternalError(f"{type(fault).__name__}: {fault}", traceback.format_exc())
+        report = ProductReport(product, "failed", reason=internal.message, error=internal)
     return replace(report, seconds=time.perf_counter() - began)
 
 
@@ -108,7 +113,7 @@ def _attempt(decision: Decision, plan: BuildPlan, lease: Lease, invocation: Invo
         return _judge_and_publish(decision, plan, run, lease, invocation)
     except CommitUnknownError as unknown:
         return _settle_commit(decision, plan, run, unknown, invocation)
-    except BaseException as error:
+    except BaseException as error:  # whatever it is, the run must not stay open
         status = "interrupted" if isinstance(error, CancelledError | KeyboardInterrupt) else "failed"
         reason = error.message if isinstance(error, MeshError) else f"{type(error).__name__}: {error}"
         with suppress(StorageError):

@@ -243,7 +243,7 @@ def _output(workspace: Workspace, product: Product, port: Port, now: _Now, frame
         port=port.name,
         table=port.table,
         location=workspace.tables.location(port.table),
-        transform=transform(port, str(workspace.root)),
+        transform=transform(port),
         promises=promises(port.contract, previous),
         checks=compile_checks(
             port.contract,

@@ -113,7 +113,7 @@ class _Schedule:
     def _skip(self, product: str, upstream: str) -> None:
         status = self._ended[upstream].status
         words = {"failed": "failed", "blocked": "was blocked", "skipped": "was skipped"}
-        reason = f"its input {upstream} {words.get(status, 'was interrupted')}; the last good version keeps serving"
+        reason = f"its input {upstream} {words.get(status, 'was interrupted')}"
         report = ProductReport(product, "skipped", reason=reason)
         self._ended[product] = report
         self._new_skips.append(report)

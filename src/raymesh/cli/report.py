@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from raymesh.errors import DocumentsInvalidError, MeshError, TransformError
+from raymesh.errors import DocumentsInvalidError, InternalError, MeshError, TransformError
 
 if TYPE_CHECKING:
     from raymesh.errors import Diagnostic
@@ -60,13 +60,13 @@ def put_table(headers: Sequence[str], rows: Sequence[Sequence[Any]], *, right: S
 
 def show_diagnostics(diagnostics: Sequence[Diagnostic]) -> None:
     """All problems of the documents with excerpt and caret, worst first per file."""
-    from raymesh.spec.diagnostics import format_diagnostic
+    from raymesh.spec.excerpt import format_diagnostic
 
     for diagnostic in diagnostics:
         text = None
         if diagnostic.span is not None:
             text = _source(diagnostic.span.file)
-        say(format_diagnostic(diagnostic, text, colour=_colour()))
+        say(format_diagnostic(diagnostic, text, color=_colour()))
         say("")
 
 
@@ -100,6 +100,8 @@ def show_error(error: MeshError) -> None:
     if isinstance(error, TransformError) and error.traceback_text:
         for line in error.traceback_text.rstrip().splitlines():
             say(f"   | {line}")
+    if isinstance(error, InternalError):
+        say(error.trace.rstrip())
     if error.hint:
         say(f"   = help: {error.hint}")
 

@@ -50,10 +50,15 @@ def unique(references: Iterable[Reference]) -> tuple[Reference, ...]:
 def did_you_mean(name: str, known: Iterable[str], *, otherwise: str | None = None) -> str | None:
     """A sentence that names up to three close spellings among `known`, or `otherwise`."""
     candidates = sorted(set(known))
-    close = difflib.get_close_matches(name, candidates, n=3, cutoff=0.6)
+    last = name.rsplit(".", 1)[-1]
+    close = [c for c in difflib.get_close_matches(name, candidates, n=6, cutoff=0.6) if _alike(last, c)][:3]
     if not close:
-        last = name.rsplit(".", 1)[-1]
         close = [c for c in candidates if c.rsplit(".", 1)[-1] == last][:3]
     if not close:
         return otherwise
     return "did you mean " + " or ".join(f"`{c}`" for c in close) + "?"
+
+
+def _alike(last: str, candidate: str) -> bool:
+    """Whether the last parts are close too: a common domain alone makes no two names similar."""
+    return difflib.SequenceMatcher(None, last, candidate.rsplit(".", 1)[-1]).ratio() >= 0.5

@@ -10,7 +10,6 @@ from raymesh.mesh.model import Domain, Edge, Port, Product, Source, source_id
 from raymesh.mesh.python import read_python
 from raymesh.mesh.reading import Reading, Reference, did_you_mean
 from raymesh.spec.documents import DEFAULT_PORT, TransformFiles
-from raymesh.spec.model import is_name
 from raymesh.spec.settings import VENDOR
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from raymesh.mesh.plan import TransformKind
     from raymesh.spec.documents import DomainDocuments, MeshDocuments, PortDocuments, ProductDocuments
 
-RESERVED_PORTS = frozenset({"quarantine"})
 SOURCE = "source"
 
 
@@ -41,9 +39,6 @@ def resolve(documents: MeshDocuments) -> Resolution:
         sources = {s.model.name: Source(domain.name, s.model.name, s) for s in domain.sources}
         products = sorted(domain.products, key=lambda p: p.name)
         out.domains.append(Domain(domain.name, domain, tuple(p.id for p in products), sources))
-        if domain.name == SOURCE:
-            message = "a domain cannot be called `source`: `source.<name>` means a source of the own domain"
-            out.problems.append(Diagnostic("domain-name", message, domain.document.span("name")))
         for product in products:
             reader = _ProductReader(product, domain, names, out.problems)
             out.products.append(reader.product())
@@ -91,7 +86,6 @@ class _ProductReader:
     # ports
 
     def _port(self, port: PortDocuments) -> Port:
-        self._check_port_name(port)
         kind, reading = self._read(port)
         self.problems.extend(reading.diagnostics)
         edges = tuple(e for r in reading.references if (e := self._edge(r, port.name)) is not None)
@@ -110,18 +104,6 @@ class _ProductReader:
             reading.options,
             reading.needs_ray,
         )
-
-    def _check_port_name(self, port: PortDocuments) -> None:
-        if port.name != DEFAULT_PORT and not is_name(port.name):
-            close = "".join(c if c.isalnum() else "_" for c in port.name.lower()).strip("_")
-            close = "_".join(part for part in close.split("_") if part)
-            help_ = (
-                f"did you mean `{close}`?" if is_name(close) else "lower-case letters, digits and single `_`"
-            )
-            self._report("port-name", f"`{port.name}` cannot name a port", port.contract.span(), help_)
-        if port.name in RESERVED_PORTS:
-            message = f"a port cannot be called `{port.name}`: raymesh keeps that table for rows it set aside"
-            self._report("port-name", message, port.contract.span(), f"did you mean `{port.name}_rows`?")
 
     def _read(self, port: PortDocuments) -> tuple[TransformKind, Reading]:
         files = port.transform or TransformFiles()

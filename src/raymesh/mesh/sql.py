@@ -66,7 +66,7 @@ def read_sql(text: str, file: str) -> Reading:
     place = _Places(text, file)
     try:
         statement = parse(text)
-    except SqlglotError as problem:
+    except (SqlglotError, RecursionError) as problem:
         return _second_opinion(text, place, problem)
     except NotOneSelectError as problem:
         return _refused(problem.code, str(problem), place.at(problem.offset, problem.length), problem.hint)
@@ -173,14 +173,20 @@ def _problems(statement: exp.Expr, place: _Places) -> tuple[Diagnostic, ...]:
     for node in statement.find_all(*_WRITES):
         message = f"{node.key.upper()} inside a transform changes something"
         found.append(_problem("sql-not-select", message, place.of(node), _SELECT_ONLY))
-    for node in statement.find_all(exp.Parameter, exp.Placeholder):
+    if statement.find(exp.Parameter, exp.Placeholder):
         help_ = "write the value into the query; nothing is bound to parameters"
-        found.append(_problem("sql-parameter", "a transform has no parameters", place.of(node), help_))
+        span = place.at(_first_parameter(place.text))
+        found.append(_problem("sql-parameter", "a transform has no parameters", span, help_))
     for table in statement.find_all(exp.Table):
         problem = _table_problem(table, place)
         if problem:
             found.append(problem)
     return tuple(found)
+
+
+def _first_parameter(text: str) -> int:
+    marks = (TokenType.PARAMETER, TokenType.PLACEHOLDER)
+    return next((t.start for t in DuckDB().tokenize(text) if t.token_type in marks), 0)
 
 
 def _table_problem(table: exp.Table, place: _Places) -> Diagnostic | None:

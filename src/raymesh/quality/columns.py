@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from raymesh.quality.fit import is_text
 from raymesh.quality.formats import moment
 from raymesh.quality.frame import Frame, chosen, refused, row_check
 from raymesh.quality.model import Check
 from raymesh.quality.options import option_checks
-from raymesh.quality.part import Part
 from raymesh.spec.expression import And, Compare, Expression, In, IsNull, Length, Not, Or, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from raymesh.quality.part import Part
 
 
 def part_checks(part: Part, frame: Frame) -> Iterator[Check]:

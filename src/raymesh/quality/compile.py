@@ -7,7 +7,6 @@ Two promises that would share an id are told apart by `.2`, `.3` in the order of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,17 +17,19 @@ from raymesh.quality.part import Part, column_part, every_part
 from raymesh.quality.references import object_references, part_references
 from raymesh.quality.rules import object_rules, part_rules
 from raymesh.quality.service import service_checks
-from raymesh.spec.expression import Column
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
     from raymesh.errors import SourceSpan
     from raymesh.spec.contract import Contract
     from raymesh.spec.contract_schema import SchemaObject
+    from raymesh.spec.expression import Column
 
 _TABLE: Loc = ("schema", 0)
 
 
-def compile_checks(
+def compile_checks(  # noqa: PLR0913 - one contract, and what the mesh knows about it
     contract: Contract,
     *,
     port: str = "default",
@@ -159,9 +160,13 @@ def _promises_nothing(port: str, spans: Callable[[Loc], SourceSpan | None]) -> C
 
 
 def _distinct(checks: Iterable[Check]) -> tuple[Check, ...]:
-    seen: dict[str, int] = {}
+    used: set[str] = set()
     out: list[Check] = []
     for check in checks:
-        seen[check.id] = n = seen.get(check.id, 0) + 1
-        out.append(check if n == 1 else replace(check, id=f"{check.id}.{n}"))
+        free, n = check.id, 1
+        while free in used:
+            n += 1
+            free = f"{check.id}.{n}"
+        used.add(free)
+        out.append(replace(check, id=free))
     return tuple(out)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from raymesh.spec.physical import parse_physical
 from raymesh.spec.types import Decimal, List, Map, Primitive, Struct, TableSchema, Type
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _LOGICAL: dict[str, tuple[str, ...]] = {
     "string": ("string",),

@@ -19,7 +19,11 @@ def _ipv6() -> str:
     """All legal ways to leave out zeros once, with or without an IPv4 tail."""
     group = "[0-9A-Fa-f]{1,4}"
     tail = rf"(?:{group}:{group}|{_IPV4})"
-    forms = [rf"(?:{group}:){{6}}{tail}", rf"::(?:{group}:){{5}}{tail}", rf"(?:{group})?::(?:{group}:){{4}}{tail}"]
+    forms = [
+        rf"(?:{group}:){{6}}{tail}",
+        rf"::(?:{group}:){{5}}{tail}",
+        rf"(?:{group})?::(?:{group}:){{4}}{tail}",
+    ]
     for left, right in ((1, 3), (2, 2), (3, 1)):
         forms.append(rf"(?:(?:{group}:){{0,{left}}}{group})?::(?:{group}:){{{right}}}{tail}")
     forms.append(rf"(?:(?:{group}:){{0,4}}{group})?::{tail}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -10,7 +9,7 @@ from raymesh.quality.model import Check, OnViolation
 from raymesh.spec.settings import VENDOR
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from raymesh.errors import SourceSpan
     from raymesh.quality.part import Part
@@ -56,6 +55,8 @@ class Frame:
 
         Quarantine is for rows; a promise about the whole table that is to be quarantined blocks.
         """
+        if check.kind == "text":
+            return check
         wanted = chosen or self.on_violation
         if wanted == "quarantine" and check.kind != "row":
             wanted = "fail"
@@ -98,5 +99,7 @@ def advice(part: Part, rule: str, words: str) -> Check:
 
 def chosen(properties: Sequence[CustomProperty]) -> OnViolation | None:
     """`onViolation` among custom properties of ours, None when it is not said."""
-    found: Any = next((p.value for p in properties if p.property == "onViolation" and p.vendor == VENDOR), None)
+    found: Any = next(
+        (p.value for p in properties if p.property == "onViolation" and p.vendor == VENDOR), None
+    )
     return found if found in ("fail", "quarantine", "warn") else None

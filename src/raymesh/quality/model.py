@@ -80,13 +80,16 @@ class FileState:
     `columns` maps a column to its profile: `nulls`, `min`, `max` (JSON values). Merging adds counts,
     so a table's state is the sum over its files and a deleted file takes its share with it.
     `basis` says by check id what exactly was counted (a digest of predicate and field ids), so that a
-    count is never reused for a rule that has changed under the same id.
+    count is never reused for a rule that has changed under the same id. `whole` notes, by check id, what
+    was true of the whole table when the file was added: a digest of the key and all files, and the rows
+    in excess. It is about that set of files only and does not merge.
     """
 
     rows: int = 0
     violations: Mapping[str, int] = field(default_factory=dict)
     columns: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     basis: Mapping[str, str] = field(default_factory=dict)
+    whole: Mapping[str, tuple[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

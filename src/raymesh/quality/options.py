@@ -60,7 +60,9 @@ def _size(part: Part, option: str, value: Any) -> Check:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         return refused(part, option, f"{value!r} is no size")
     operator, words = _SIZES[option]
-    return _conform(part, option, Compare(operator, Length(part.operand), Value(value)), f"has {words} {value}")
+    return _conform(
+        part, option, Compare(operator, Length(part.operand), Value(value)), f"has {words} {value}"
+    )
 
 
 _SIZES: dict[str, tuple[Any, str]] = {
@@ -132,8 +134,8 @@ def _width(part: Part, option: str, value: Any) -> Check:
         return refused(part, option, f"{value!r} is no integer format")
     top = 2 ** (int(bits) - (kind == "i")) - 1
     bottom = -top - 1 if kind == "i" else 0
-    below, above = (Compare(op, part.operand, Value(v)) for op, v in (("<", bottom), (">", top)))
-    return _conform(part, option, Or((below, above)), f"fits {value}")
+    outside = (Compare("<", part.operand, Value(bottom)), Compare(">", part.operand, Value(top)))
+    return _conform(part, option, Or(outside), f"fits {value}")
 
 
 def _precision(part: Part, option: str, value: Any) -> Check:
@@ -173,8 +175,10 @@ def _members(part: Part, option: str, value: Any) -> Check:
         return refused(part, option, "the members of the object are not described")
     path = part.operand.path
     count = Present(tuple(Column((*path, name)) for name in names))
-    operator, words = ("<", "at least") if option == "minProperties" else (">", "at most")
-    violates = And((Not(IsNull(part.operand)), Compare(operator, count, Value(value))))  # type: ignore[arg-type]
+    least = option == "minProperties"
+    wrong = Compare("<", count, Value(value)) if least else Compare(">", count, Value(value))
+    violates = And((Not(IsNull(part.operand)), wrong))
+    words = "at least" if least else "at most"
     return _conform(part, option, violates, f"has {words} {value} members")
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from raymesh.spec.contract_schema import Item, Property
 from raymesh.spec.expression import AnyItem, Column, Expression, MapKeys, MapValues, Operand
 from raymesh.spec.physical import Physical, parse_physical
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from raymesh.spec.contract_schema import Item, Property
 
 ITEM = "$item"
 SENSITIVE = ("pii", "restricted", "confidential", "sensitive", "secret")

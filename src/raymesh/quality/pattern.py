@@ -125,12 +125,15 @@ class _Reader:
             return self._code(char)
         if char in ("s", "S"):
             return self._spaces(char, in_class)
+        if char in ("p", "P"):
+            return self._property(char)
+        return self._one(char, in_class)
+
+    def _one(self, char: str, in_class: bool) -> str:
         if char == "b" and in_class:
             return r"\x08"
         if char == "0" and not self.text[self.at : self.at + 1].isdigit():
             return r"\x00"
-        if char in ("p", "P"):
-            return self._property(char)
         if char in _META or char in _SAME:
             return "\\" + char
         if char and not char.isalnum():
@@ -174,4 +177,8 @@ class _Reader:
 def _refusal(char: str) -> str:
     if char.isdigit() or char == "k":
         return f"referring back \\{char}"
-    return f"the escape \\{char}, which the standard's dialect does not have" if char else r"a single \ at the end"
+    return (
+        f"the escape \\{char}, which the standard's dialect does not have"
+        if char
+        else r"a single \ at the end"
+    )

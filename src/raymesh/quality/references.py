@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from raymesh.quality.frame import Frame, Loc, Target, chosen
 from raymesh.quality.model import Check
-from raymesh.quality.part import Part
-from raymesh.spec.contract_schema import Relationship, SchemaObject
 from raymesh.spec.expression import Column
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from raymesh.quality.part import Part
+    from raymesh.spec.contract_schema import Relationship, SchemaObject
 
 SELF = ""
 """The target of a relationship within one table."""
@@ -42,9 +46,7 @@ def _named(check: Check, name: str, columns: tuple[str, ...]) -> Check:
     return replace(check, id=name, columns=columns)
 
 
-def _check(
-    relationship: Relationship, keys: tuple[Column, ...], refused: str | None, frame: Frame
-) -> Check:
+def _check(relationship: Relationship, keys: tuple[Column, ...], refused: str | None, frame: Frame) -> Check:
     target = _target(relationship.to, frame)
     if refused is None and target is None:
         refused = f"there is no table behind {', '.join(relationship.to)}"

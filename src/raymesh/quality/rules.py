@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from raymesh.quality.columns import typed
 from raymesh.quality.fit import is_text
 from raymesh.quality.frame import Frame, Loc, chosen
 from raymesh.quality.model import Check, Threshold, Unit
-from raymesh.quality.part import Part
 from raymesh.quality.pattern import PatternError, re2_pattern
-from raymesh.spec.contract_quality import QualityRule
-from raymesh.spec.contract_schema import SchemaObject
 from raymesh.spec.expression import Column, Constant, Expression, In, IsNull, Matches, Not, Or
+
+if TYPE_CHECKING:
+    from raymesh.quality.part import Part
+    from raymesh.spec.contract_quality import QualityRule
+    from raymesh.spec.contract_schema import SchemaObject
 
 _DIMENSIONS = {
     "nullValues": "completeness",
@@ -106,7 +108,7 @@ def _custom(rule: QualityRule, frame: Frame) -> Check:
 def _sql(rule: QualityRule, part: Part | None, frame: Frame) -> Check:
     if not rule.query:
         return _refused(rule, "the rule has no query")
-    names = part.operand.path if part and isinstance(part.path, Column) else ()
+    names = part.path.path if part and part.path else ()
     if part is not None and part.path is None and _names_column(rule.query):
         return _refused(rule, "a part of a list or map has no name in SQL")
     return Check(
@@ -186,7 +188,7 @@ def _violation(metric: str, arguments: dict[str, Any], part: Part) -> Expression
 
 def _missing(values: Any, part: Part) -> Expression:
     if not isinstance(values, list | tuple):
-        raise ValueError("missingValues is a list")
+        values = [values]
     terms: list[Expression] = [IsNull(part.operand)] if None in values else []
     possible = tuple(v for v in values if v is not None and _can_hold(part, v))
     if possible:

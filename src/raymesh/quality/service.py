@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from raymesh.quality.frame import Frame
 from raymesh.quality.model import Check
-from raymesh.spec.contract import Contract, SlaProperty
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from raymesh.quality.frame import Frame
+    from raymesh.spec.contract import Contract, SlaProperty
 
 EVIDENCE: dict[str, tuple[str, str]] = {
     "availability": ("av", "attempts to read the product, over the period"),

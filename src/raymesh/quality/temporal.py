@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, tzinfo
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from raymesh.quality.fit import is_text
 from raymesh.quality.formats import date_pattern, moment
 from raymesh.quality.frame import advice, refused, row_check
-from raymesh.quality.model import Check
-from raymesh.quality.part import Part
 from raymesh.spec.expression import Compare, Matches, Not, Value
+
+if TYPE_CHECKING:
+    from raymesh.quality.model import Check
+    from raymesh.quality.part import Part
 
 _BOUNDS: dict[str, tuple[Any, str]] = {
     "minimum": ("<", "not before"),
@@ -87,7 +89,9 @@ def _text_limit(part: Part, value: str) -> str:
     pattern = (part.item.logical_type_options or {}).get("format")
     understood = date_pattern(pattern or "yyyy-MM-dd")
     if understood is None or not understood.sortable:
-        raise ValueError(f"texts written as {pattern!r} do not sort by time; store a {part.item.logical_type}")
+        raise ValueError(
+            f"texts written as {pattern!r} do not sort by time; store a {part.item.logical_type}"
+        )
     if understood.parse(value) is None:
         raise ValueError(f"{value!r} is not written as {pattern or 'yyyy-MM-dd'}")
     return value

@@ -192,5 +192,5 @@ def _own_column_problems(
             continue
         owner, column = reference.split(".")[:2]
         if owner == table and column not in columns:
-            way = did_you_mean(column, columns)
-            yield Problem((*loc, "from"), "unknown-column", f"there is no property `{column}`", way)
+            message, way = f"there is no property `{column}`", did_you_mean(column, columns)
+            yield Problem((*loc, "from"), "unknown-column", message, way, severity="warning")

@@ -74,10 +74,11 @@ def _problem(line: Any, model: type[BaseModel], raw: Any) -> Problem:
         owner = model_at(model, line["loc"][:-1])
         subject = f"{noun(owner)} needs" if owner and loc[:-1] else "the document needs"
         return Problem(loc, "missing-key", f"{subject} `{loc[-1]}`", None, "key")
-    return _wrong(kind, context, loc, value, line, model)
+    return _wrong(line, loc, value, choices_at(model, line["loc"]))
 
 
-def _wrong(kind: str, context: Any, loc: Loc, value: Any, line: Any, model: type[BaseModel]) -> Problem:
+def _wrong(line: Any, loc: Loc, value: Any, choices: tuple[str, ...]) -> Problem:
+    kind = line["type"]
     if value is None and loc:
         way = "write a value, or remove the key" if isinstance(loc[-1], str) else "remove the empty item"
         return Problem(loc, "wrong-type", f"{_named(loc)} has no value", way, "key")
@@ -85,7 +86,7 @@ def _wrong(kind: str, context: Any, loc: Loc, value: Any, line: Any, model: type
         return _custom(kind, line["msg"], loc, value)
     if kind in _WANTED:
         return Problem(loc, "wrong-type", _must_be(loc, _WANTED[kind], value), _conversion(kind, loc, value))
-    return _wrong_value(kind, context, loc, value, choices_at(model, line["loc"]))
+    return _wrong_value(line, loc, value, choices)
 
 
 def _custom(code: str, wanted: str, loc: Loc, value: Any) -> Problem:
@@ -99,7 +100,8 @@ def _custom(code: str, wanted: str, loc: Loc, value: Any) -> Problem:
     return Problem(loc, code, _must_be(loc, wanted, value), way)
 
 
-def _wrong_value(kind: str, context: Any, loc: Loc, value: Any, choices: tuple[str, ...]) -> Problem:
+def _wrong_value(line: Any, loc: Loc, value: Any, choices: tuple[str, ...]) -> Problem:
+    kind, context = line["type"], line.get("ctx", {})
     if kind == "literal_error":
         shown = listed(choices) if choices else context["expected"].replace("'", "")
         way = did_you_mean(value, choices) if isinstance(value, str) else None

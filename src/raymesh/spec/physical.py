@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from raymesh.spec.types import Decimal, Field, List, Map, Primitive, PrimitiveName, Struct, Type
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from raymesh.spec.contract_schema import Item
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,7 @@ class Physical:
     parts: tuple[tuple[str, Physical], ...] = ()
 
 
+@lru_cache(maxsize=4096)
 def parse_physical(text: str) -> Physical | None:
     """The type `text` names (`decimal(18,2)`, `struct(a integer, b varchar)`, `integer[]`), None if unknown."""
     parser = _Parser(_TOKENS.findall(text))
@@ -64,7 +71,10 @@ _RANGED: dict[str, tuple[Type, int, int]] = {
     "hugeint": (Decimal(38, 0), -(10**38) + 1, 10**38 - 1),
 }
 _EXACT = ("decimal", "numeric", "number", "dec")
+TYPE_WORDS = (*_NAMES, *_RANGED, *_EXACT, "struct", "map", "list", "array")
+"""Every word a type may begin with, for suggestions."""
 _LENGTHS = ("varchar", "char", "bpchar", "nvarchar", "nchar", "character", "binary", "varbinary")
+MAX_NESTING = 50
 _BRACKETS = {"(": ")", "<": ">"}
 
 
@@ -76,12 +86,21 @@ class _Parser:
     def __init__(self, tokens: list[str]) -> None:
         self.tokens = tokens
         self.at = 0
+        self.depth = 0
 
     @property
     def at_end(self) -> bool:
         return self.at == len(self.tokens)
 
     def type(self) -> Physical:
+        self.depth += 1
+        if self.depth > MAX_NESTING:
+            raise _UnknownError
+        found = self._suffixed()
+        self.depth -= 1
+        return found
+
+    def _suffixed(self) -> Physical:
         found = self._plain()
         while self._take("["):
             size = self._number() if not self._sees("]") else None
@@ -205,3 +224,88 @@ class _Parser:
     def _expect(self, token: str) -> None:
         if not self._take(token):
             raise _UnknownError
+
+
+_FIXED = {
+    "string": Primitive("string"),
+    "boolean": Primitive("boolean"),
+    "date": Primitive("date"),
+    "time": Primitive("time"),
+}
+_INT, _LONG, _FLOAT, _DOUBLE = Primitive("int"), Primitive("long"), Primitive("float"), Primitive("double")
+_FORMATS: dict[str, Type] = {
+    **dict.fromkeys(("i8", "i16", "i32", "u8", "u16"), _INT),
+    **dict.fromkeys(("i64", "u32"), _LONG),
+    "u64": Decimal(20, 0),
+    "i128": Decimal(38, 0),
+    "u128": Decimal(38, 0),
+    "f32": _FLOAT,
+    "f64": _DOUBLE,
+}
+_ELEMENTS: dict[str, Type] = {
+    **dict.fromkeys(("float32", "float16", "bfloat16"), _FLOAT),
+    "float64": _DOUBLE,
+    **dict.fromkeys(("int8", "uint8"), _INT),
+}
+
+
+def declared_type(item: Item) -> Type | None:
+    """The exact stored type a contract fixes for a value, None when it leaves the type to the data.
+
+    `physicalType` decides when it is one we know. A format in `logicalTypeOptions` decides the width of numbers;
+    without one nothing is narrowed. A timestamp has a zone only when `timezone` says so. Nested types are
+    fixed when every part of them is.
+    """
+    physical = parse_physical(item.physical_type) if item.physical_type else None
+    if physical is not None:
+        return physical.type
+    options = item.logical_type_options or {}
+    match item.logical_type:
+        case "integer" | "number":
+            return _FORMATS.get(str(options.get("format")))
+        case "timestamp" if isinstance(options.get("timezone"), bool):
+            return Primitive("timestamptz" if options["timezone"] else "timestamp")
+        case "vector":
+            element = _ELEMENTS.get(str(options.get("elementType")))
+            return List(element) if element else None
+        case "object" | "array" | "map":
+            return _declared_nested(item)
+    return _FIXED.get(str(item.logical_type))
+
+
+def _declared_nested(item: Item) -> Type | None:
+    if item.logical_type == "object":
+        members = [(p.name, declared_type(p)) for p in item.properties]
+        fields = tuple(Field(name, found) for name, found in members if found is not None)
+        return Struct(fields) if members and len(fields) == len(members) else None
+    if item.logical_type == "array":
+        element = declared_type(item.items) if item.items else None
+        return List(element) if element else None
+    key = declared_type(item.map.key) if item.map else None
+    value = declared_type(item.map.value) if item.map else None
+    return Map(key, value) if key and value else None
+
+
+_ACCEPTED: dict[str, tuple[str, ...]] = {
+    "string": ("string", "binary"),
+    "date": ("date",),
+    "time": ("time",),
+    "timestamp": ("timestamp", "timestamptz"),
+    "integer": ("int", "long"),
+    "number": ("int", "long", "float", "double"),
+    "boolean": ("boolean",),
+}
+
+
+def logical_accepts(logical: str, stored: Type) -> bool:
+    """Whether values of the stored type can be what `logicalType` calls them."""
+    match stored:
+        case Decimal(_, scale):
+            return logical == "number" or (logical == "integer" and scale == 0)
+        case List():
+            return logical in ("array", "vector")
+        case Struct():
+            return logical == "object"
+        case Map():
+            return logical in ("map", "object")
+    return stored.name in _ACCEPTED.get(logical, ())

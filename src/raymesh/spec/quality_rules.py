@@ -46,7 +46,7 @@ def _kind_problems(rule: dict[str, Any], at: Loc, kind: str) -> Iterator[Problem
     if kind not in KIND_KEYS:
         return
     for key in ("query", "engine", "implementation", "arguments"):
-        if key in rule and key not in KIND_KEYS[kind] and not (key == "arguments" and "metric" in rule):
+        if key in rule and key not in KIND_KEYS[kind]:
             owner = next(name for name, keys in KIND_KEYS.items() if key in keys)
             way = "add a `metric`" if owner == "library" else f"add `type: {owner}`"
             message = f"`{key}` belongs to a rule of type {owner}, and this rule is of type {kind}"
@@ -55,8 +55,9 @@ def _kind_problems(rule: dict[str, Any], at: Loc, kind: str) -> Iterator[Problem
         if key not in rule:
             yield Problem((*at, key), "missing-key", f"a rule of type {kind} needs `{key}`", None, "key")
     if kind != "library" and "metric" in rule:
-        message = f"the rule is of type {kind}, so its `metric` is ignored"
-        yield Problem((*at, "metric"), "quality-rule", message, "remove one of the two", "key", "warning")
+        message = f"the rule is of type {kind}, so its `metric` would be ignored"
+        problem = Problem((*at, "metric"), "quality-rule", message, "remove one of the two", "key")
+        yield problem._replace(severity="warning") if kind == "sql" else problem
     implementation = rule.get("implementation")
     if implementation is not None and not isinstance(implementation, str | dict):
         yield Problem((*at, "implementation"), "wrong-type", "`implementation` must be text or a mapping")
@@ -67,7 +68,7 @@ def _operator_problems(rule: dict[str, Any], at: Loc, kind: str) -> Iterator[Pro
     if kind in ("library", "sql") and not present:
         way = "add one, for example `mustBe: 0`"
         yield Problem(at, "quality-rule", "the rule has no operator, so nothing could break it", way)
-    if kind in ("text", "custom") and present and "metric" not in rule:
+    if kind in ("text", "custom") and present:
         way = (
             "add a `metric`, or `type: sql` and a `query`"
             if kind == "text"

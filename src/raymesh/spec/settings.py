@@ -125,7 +125,11 @@ def _ours(properties: Any, loc: Loc) -> tuple[dict[str, Any], dict[str, Loc], li
 def _parts(item: Any) -> tuple[Any, Any, Any]:
     if isinstance(item, CustomProperty):
         return item.property, item.value, item.vendor
-    return (item.get("property"), item.get("value"), item.get("vendor")) if isinstance(item, dict) else (None,) * 3
+    return (
+        (item.get("property"), item.get("value"), item.get("vendor"))
+        if isinstance(item, dict)
+        else (None,) * 3
+    )
 
 
 def _moved(problem: Problem, places: dict[str, Loc]) -> Problem:

@@ -63,13 +63,12 @@ class Source(Model):
         return model
 
 
-
 def source_problems(source: dict[str, Any]) -> Iterator[Problem]:
     """What the type of a source demands of the keys beside it."""
     kind = source.get("type")
     if kind not in get_args(SourceType):
         return
-    for key, owners in _KEY_OWNERS.items():
+    for key, owners in KEY_OWNERS.items():
         if key in source and kind not in owners:
             yield Problem((key,), "source-key", f"a source of type {kind} has no `{key}`", None, "key")
     is_address = str(source.get("location", "")).startswith(("postgresql://", "postgres://", "${"))
@@ -83,7 +82,7 @@ def source_problems(source: dict[str, Any]) -> Iterator[Problem]:
     yield from _column_problems(source.get("columns"))
 
 
-_KEY_OWNERS = {
+KEY_OWNERS = {
     "query": ("postgres",),
     "user": ("postgres",),
     "password": ("postgres",),
@@ -103,4 +102,6 @@ def _column_problems(columns: Any) -> Iterator[Problem]:
         seen.add(str(name).lower())
         if isinstance(physical, str) and parse_physical(physical) is None:
             message = f"`{shortened(physical)}` is not a type"
-            yield Problem(("columns", index, "type"), "physical-type", message, did_you_mean(physical, TYPE_WORDS))
+            yield Problem(
+                ("columns", index, "type"), "physical-type", message, did_you_mean(physical, TYPE_WORDS)
+            )

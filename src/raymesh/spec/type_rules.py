@@ -1,10 +1,14 @@
 """What `logicalType` demands of the keys beside it."""
 
+import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
+from raymesh.spec.contract_schema import LogicalType
+from raymesh.spec.physical import TYPE_WORDS, logical_accepts, parse_physical
 from raymesh.spec.problems import Problem, mapping
-from raymesh.spec.wording import described, did_you_mean, listed
+from raymesh.spec.types import Primitive, Type
+from raymesh.spec.wording import described, did_you_mean, listed, shortened
 from raymesh.spec.yaml import Loc
 
 Option = tuple[str, tuple[str, ...]]
@@ -51,15 +55,39 @@ def type_problems(item: dict[str, Any], loc: Loc) -> Iterator[Problem]:
     """Problems between `logicalType`, its options and the nested parts of one value."""
     logical = item.get("logicalType")
     for key, wanted in _CHILDREN.items():
-        if item.get(key) and (logical != wanted and (logical is not None or key == "map")):
+        if key in item and (logical != wanted and (logical is not None or key == "map")):
             message = f"`{key}` belongs to `logicalType: {wanted}`"
             yield Problem((*loc, key), "logical-type", message, None, "key")
     if logical == "map" and "map" not in item:
         way = "add `map: {key: {…}, value: {…}}`"
         yield Problem((*loc, "map"), "missing-key", "a map needs `map` with its key and value", way, "key")
+    if isinstance(item.get("physicalType"), str):
+        yield from _physical_problems(item["physicalType"], logical, (*loc, "physicalType"))
     options = item.get("logicalTypeOptions")
     if isinstance(options, dict) or logical == "vector":
         yield from _option_problems(logical, mapping(options), (*loc, "logicalTypeOptions"))
+
+
+def _physical_problems(text: str, logical: Any, loc: Loc) -> Iterator[Problem]:
+    physical = parse_physical(text)
+    if physical is None:
+        words = re.findall(r"[a-z_]\w*", text.lower())
+        way = (did_you_mean(words[0], TYPE_WORDS) if words and words[0] not in TYPE_WORDS else None) or (
+            "write a DuckDB type such as bigint, decimal(18,2), timestamp, struct(a integer), integer[]"
+        )
+        message = f"`{shortened(text)}` is no type raymesh knows, so it fixes nothing"
+        yield Problem(loc, "physical-type", message, way, severity="warning")
+    elif isinstance(logical, str) and logical in LOGICAL_TYPES and not _may_store(logical, physical.type):
+        message = f"`physicalType: {shortened(text)}` cannot hold values of `logicalType: {logical}`"
+        yield Problem(loc, "logical-type", message)
+
+
+def _may_store(logical: str, stored: Type) -> bool:
+    return stored in _AS_TEXT or logical_accepts(logical, stored)
+
+
+_AS_TEXT = (Primitive("string"), Primitive("binary"))
+LOGICAL_TYPES: tuple[str, ...] = get_args(LogicalType)
 
 
 def _option_problems(logical: Any, options: dict[str, Any], loc: Loc) -> Iterator[Problem]:

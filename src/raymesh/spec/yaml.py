@@ -28,6 +28,7 @@ Loc = tuple[str | int, ...]
 MAX_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 100
 MAX_ALIASED = 100_000
+MAX_DIGITS = 1000
 
 _NUMBER_START = frozenset("+-.0123456789")
 _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
@@ -41,6 +42,20 @@ _WORDS: dict[str, Any] = {
     **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
 }
 _TAG = "tag:yaml.org,2002:"
+
+
+def read_plain(text: str) -> Any:
+    """What an unquoted scalar means: null, a boolean, a number, or itself."""
+    if text in _WORDS:
+        return _WORDS[text]
+    return _number(text) if text[0] in _NUMBER_START else text
+
+
+def _number(text: str) -> Any:
+    if _INTEGER.fullmatch(text):
+        base = 8 if text[:2] == "0o" else 16 if text[:2] == "0x" else 10
+        return int(text, base)
+    return float(text) if _FLOAT.fullmatch(text) else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,13 +257,10 @@ class _Builder:
         return self._tagged(event)
 
     def _number(self, text: str, event: Any) -> Any:
-        if _INTEGER.fullmatch(text):
-            if len(text) > 1000:
-                self.report("number-too-long", f"a number of {len(text)} digits is not understood", event)
-                return 0
-            base = 8 if text[:2] == "0o" else 16 if text[:2] == "0x" else 10
-            return int(text, base)
-        return float(text) if _FLOAT.fullmatch(text) else text
+        if len(text) > MAX_DIGITS and _INTEGER.fullmatch(text):
+            self.report("number-too-long", f"a number of {len(text)} digits is not understood", event)
+            return 0
+        return _number(text)
 
     def _tagged(self, event: Any) -> Any:
         text, tag = event.value, event.tag

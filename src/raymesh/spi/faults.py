@@ -20,7 +20,6 @@ POINTS = (
     "metadata_written",
     "before_commit",
     "after_commit",
-    "evidence_told",
     "during_maintain",
 )
 

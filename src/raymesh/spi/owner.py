@@ -56,7 +56,7 @@ def _space() -> str:
     """Within what pids are unique: boot and pid namespace; empty where the system does not say."""
     with suppress(OSError):
         boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
-        return f"{boot}-{os.readlink('/proc/self/ns/pid').strip('pid:[]')}"
+        return f"{boot}-{str(Path('/proc/self/ns/pid').readlink()).strip('pid:[]')}"
     return ""
 
 

@@ -121,16 +121,19 @@ def fields_of(names: Iterable[str], duckdb_types: Iterable[Any]) -> tuple[Field,
     return tuple(Field(name, type_of(kind)) for name, kind in zip(names, duckdb_types, strict=True))
 
 
-def scan_sql(scan: Scan) -> str:
+def scan_sql(scan: Scan, file_column: str | None = None) -> str:
     """A SELECT of all columns of `scan`, its Parquet files read by field id at every depth.
 
-    Every file must carry field ids: a file without them would read as NULL.
+    Every file must carry field ids: a file without them would read as NULL. `file_column` names one more
+    column with the path of the file each row comes from.
     """
     if not scan.files:
-        columns = ", ".join(f"CAST(NULL AS {type_text(f.type)}) AS {identifier(f.name)}" for f in scan.schema)
-        return f"SELECT {columns} WHERE FALSE"
+        columns = [f"CAST(NULL AS {type_text(f.type)}) AS {identifier(f.name)}" for f in scan.schema]
+        columns += [f"CAST(NULL AS VARCHAR) AS {identifier(file_column)}"] if file_column else []
+        return f"SELECT {', '.join(columns)} WHERE FALSE"
     entries = ", ".join(_entry(f.id, f.name, f.type) for f in scan.schema)
-    return f"SELECT * FROM read_parquet({literal(list(scan.files))}, schema=MAP{{{entries}}})"
+    named = f", filename={literal(file_column)}" if file_column else ""
+    return f"SELECT * FROM read_parquet({literal(list(scan.files))}, schema=MAP{{{entries}}}{named})"
 
 
 def _entry(field_id: int, name: str, kind: Type) -> str:

@@ -51,7 +51,7 @@ class Version:
 
     `table` is the Iceberg name (`customer.customer_360`), `schema` a TableSchema as JSON, `contract` the
     contract as published, `of_version` the older version a rollback went back to. After `expired_at` it can no
-    longer be read.
+    longer be read. `schema` and `contract` are mappings, parsed when they are looked into: `dict(…)` makes a dict.
     """
 
     product: str

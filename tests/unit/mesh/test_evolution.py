@@ -242,7 +242,9 @@ TYPES = st.recursive(
     ),
     max_leaves=6,
 )
-STEPS = st.lists(st.tuples(field_lists(TYPES), st.dictionaries(NAMES, NAMES, max_size=2)), min_size=2, max_size=6)
+STEPS = st.lists(
+    st.tuples(field_lists(TYPES), st.dictionaries(NAMES, NAMES, max_size=2)), min_size=2, max_size=6
+)
 
 
 @given(STEPS)

@@ -7,18 +7,16 @@ evidence is one database transaction.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Column, MetaData, String, Table, inspect, or_, select, text, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError
 
 from raymesh.adapters.iceberg.places import split_name
-from raymesh.errors import CommitConflictError, DiskFullError, StorageError
+from raymesh.errors import CommitConflictError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from sqlalchemy import Connection, Select
 
@@ -47,22 +45,11 @@ _ASK_FOR_ALL = 400  # more names than this, and reading every row beats a long l
 _CREATE_LOCK = 0x7261796D657368  # any number; serialises the first writers on PostgreSQL
 
 
-@contextmanager
-def database_errors() -> Iterator[None]:
-    """What the database says as errors of ours. The statement has failed, so its transaction changes nothing."""
-    try:
-        yield
-    except DBAPIError as error:
-        said = str(error.orig).splitlines()[0] if str(error.orig) else type(error.orig).__name__
-        kind = DiskFullError if "full" in said or "No space" in said else StorageError
-        raise kind(
-            f"the catalog of tables could not be used: {said}",
-            hint="raymesh doctor checks the state database; nothing was published",
-        ) from error
-
-
 class CatalogRows:
-    """One named catalog in one database. Every method works on the connection it is given."""
+    """One named catalog in one database.
+
+    Every method works on the connection it is given; errors of the database are the business of whoever opened it.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -74,10 +61,9 @@ class CatalogRows:
         `committed` says that the connection sees nothing of an unfinished transaction.
         """
         names = {split_name(t): t for t in tables}
-        with database_errors():
-            if not names or not self._present(connection, committed=committed):
-                return {}
-            rows = connection.execute(self._select(sorted(names))).all()
+        if not names or not self._present(connection, committed=committed):
+            return {}
+        rows = connection.execute(self._select(sorted(names))).all()
         return {names[ns, name]: where for ns, name, where in rows if (ns, name) in names}
 
     def _select(self, names: Sequence[tuple[str, str]]) -> Select[str, str, str]:
@@ -92,7 +78,7 @@ class CatalogRows:
 
     def swap(self, connection: Connection, staged: Sequence[StagedChange]) -> None:
         """Make every staged change current, or none: raises CommitConflictError when a base has moved on."""
-        with database_errors(), connection.begin_nested():
+        with connection.begin_nested():
             self._create(connection)
             # always in the same order, so that two publishers never wait for each other in a circle
             for change in sorted(staged, key=lambda c: c.table):

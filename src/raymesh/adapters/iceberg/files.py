@@ -75,7 +75,10 @@ class LocalFiles:
             Path(plain(path)).unlink(missing_ok=True)
 
     def make(self, folder: str) -> None:
+        """Make the folder and those above it, each named durably by the one above."""
+        missing = [p for p in (Path(folder), *Path(folder).parents) if not p.exists()]
         Path(folder).mkdir(parents=True, exist_ok=True)
+        flush_all([str(p.parent) for p in missing])
 
     def sync(self, paths: Sequence[str]) -> None:
         """Flush the files, then the folders that name them, up to the warehouse."""

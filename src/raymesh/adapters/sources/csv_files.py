@@ -7,7 +7,6 @@ wrong data without an error. All values are read as text and converted by `exact
 from __future__ import annotations
 
 import csv
-import io
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ import duckdb
 from raymesh.adapters.sources.csv_places import explain
 from raymesh.adapters.sources.declared import declared_types, duplicates, mismatch, missing, not_exact
 from raymesh.adapters.sources.exact import Formats, from_text, or_error
+from raymesh.adapters.sources.locations import UTF_8
 from raymesh.adapters.sources.temporary import keep, reason
 from raymesh.spi.scan_sql import identifier, literal
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from raymesh.adapters.sources.locations import FileSet, SourceFile
 
 SAMPLE = 100_000
-_NATIVE = {"utf-8", "utf8", "utf-8-sig"}
 _GUESSES = (
     ("BOOLEAN", "(?i)true|false", None),
     ("BIGINT", "-?(0|[1-9][0-9]{0,17})", None),
@@ -68,7 +67,9 @@ def csv_relation(
         try:
             return keep(con, f"SELECT {', '.join(columns)} FROM ({texts})")
         except duckdb.Error as error:
-            raise explain(files, chosen, _known(reason(error), addresses), types) from None
+            if (found := explain(files, chosen, _known(reason(error), addresses), types)) is not None:
+                raise found from None
+            raise
 
 
 def _known(message: str, addresses: Mapping[str, str]) -> str:
@@ -115,10 +116,9 @@ def _named(files: FileSet, record: Sequence[str], declared: tuple[str, ...]) -> 
 
 def _first_record(files: FileSet, file: SourceFile) -> tuple[str, ...] | None:
     text = files.settings.text
-    encoding = "utf-8-sig" if text.encoding in _NATIVE else text.encoding
     escape = text.escape if text.escape != text.quote else None
     try:
-        with io.TextIOWrapper(files.open(file), encoding=encoding, newline="") as lines:
+        with files.text(file) as lines:
             reader = csv.reader(
                 lines, delimiter=text.delimiter, quotechar=text.quote, escapechar=escape, strict=True
             )
@@ -153,7 +153,7 @@ def _union(headers: Mapping[str, tuple[str, ...]]) -> list[str]:
 @contextmanager
 def _as_utf8(files: FileSet, chosen: Sequence[SourceFile]) -> Iterator[dict[str, str]]:
     """Addresses DuckDB can read, by path; files in other encodings are copied to UTF-8 meanwhile."""
-    if files.settings.text.encoding in _NATIVE:
+    if files.settings.text.encoding in UTF_8:
         yield {f.path: files.address(f) for f in chosen}
         return
     with tempfile.TemporaryDirectory(prefix="raymesh-") as folder:
@@ -163,7 +163,7 @@ def _as_utf8(files: FileSet, chosen: Sequence[SourceFile]) -> Iterator[dict[str,
 def _recoded(files: FileSet, file: SourceFile, target: Path) -> str:
     try:
         with (
-            io.TextIOWrapper(files.open(file), encoding=files.settings.text.encoding, newline="") as source,
+            files.text(file) as source,
             target.open("w", encoding="utf-8", newline="") as copy,
         ):
             while block := source.read(1 << 20):
@@ -216,7 +216,9 @@ def _guessed(
             f"SELECT {', '.join(tests)} FROM (SELECT * FROM ({texts}) LIMIT {SAMPLE})"
         ).fetchall()[0]
     except duckdb.Error as error:
-        raise explain(files, (), reason(error), {}) from None
+        if (found := explain(files, (), reason(error), {})) is not None:
+            raise found from None
+        raise
     size = len(_GUESSES)
     return {
         name: con.type(

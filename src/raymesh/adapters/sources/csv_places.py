@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from raymesh.adapters.sources.declared import read_not_exact
 from raymesh.errors import CorruptFileError, MeshError, SourceError, SourceSpan
 
 if TYPE_CHECKING:
+    import io
     from collections.abc import Iterator, Mapping, Sequence
 
     from raymesh.adapters.sources.locations import FileSet, SourceFile
@@ -36,8 +36,8 @@ class Place:
 
 def explain(
     files: FileSet, chosen: Sequence[SourceFile], message: str, types: Mapping[str, Any]
-) -> MeshError:
-    """The error a person can act on: file, line, column, the text in question."""
+) -> MeshError | None:
+    """The error a person can act on: file, line, column, the text in question; None when it is not the file's."""
     if found := read_not_exact(message):
         return _not_exact(files, chosen, found, types)
     message = files.readable(message)
@@ -48,7 +48,7 @@ def explain(
         )
     if match := _LINE.search(message):
         return _broken_record(files, message, match)
-    return files.settings.error(message.splitlines()[0], None)
+    return None
 
 
 def _broken_record(files: FileSet, message: str, match: re.Match[str]) -> SourceError:
@@ -95,9 +95,8 @@ def _find(files: FileSet, file: SourceFile, names: Sequence[str], name: str, val
     """The first record whose column `name` holds `value`; None when Python's reader sees it otherwise."""
     text = files.settings.text
     escape = text.escape if text.escape != text.quote else None
-    encoding = "utf-8-sig" if text.encoding in {"utf-8", "utf8"} else text.encoding
     try:
-        with io.TextIOWrapper(files.open(file), encoding=encoding, newline="") as handle:
+        with files.text(file) as handle:
             lines = _Lines(handle)
             reader = csv.reader(lines, delimiter=text.delimiter, quotechar=text.quote, escapechar=escape)
             header = [n.strip() for n in next(reader)] if text.header else names

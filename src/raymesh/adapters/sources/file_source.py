@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -16,7 +17,7 @@ from raymesh.spi.scan_sql import fields_of
 from raymesh.spi.source import SourceDescription
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from raymesh.mesh.plan import SourceScan
 
@@ -32,7 +33,7 @@ class FileSource:
     def describe(self, spec: Mapping[str, Any], root: str) -> SourceDescription:
         files = FileSet(read_settings(spec, root), root)
         chosen = files.current()
-        with private_connection() as con:
+        with private_connection() as con, _explained(files):
             files.attach(con)
             rows = None
             if files.settings.kind == "parquet":
@@ -67,3 +68,12 @@ class FileSource:
             )
             if path is not None and scan.type == "parquet":
                 raise corrupt_file(files, error, path.path) from None
+
+
+@contextmanager
+def _explained(files: FileSet) -> Iterator[None]:
+    """What no reader had better words for leaves as a SourceError: nobody else translates a description."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise files.settings.error(files.readable(reason(error)).splitlines()[0]) from None

@@ -97,9 +97,13 @@ def _in_catalog(settings: Settings) -> Table:
 
     if not settings.table:
         raise settings.error("a catalog is given but no table", "add `table: namespace.table`")
+    properties = {**_properties(settings), **settings.catalog}
     try:
-        catalog = load_catalog(settings.name, **{**_properties(settings), **settings.catalog})
-        return catalog.load_table(settings.table)
+        catalog = load_catalog(properties.pop("name", "default"), **properties)
+        try:
+            return catalog.load_table(settings.table)
+        finally:
+            catalog.close()
     except (NoSuchTableError, NoSuchNamespaceError):
         raise settings.error(
             f"the catalog has no table {settings.table}", "table is namespace.table"
@@ -173,6 +177,9 @@ def _checked(settings: Settings, table: Table, pin: Mapping[str, Any]) -> Mappin
 
 
 def _schema(table: Table, snapshot: int | None) -> Any:
+    """The columns readers see: of the table now for its current snapshot, as they were for an older one."""
+    if snapshot == table.metadata.current_snapshot_id:
+        return table.schema()
     found = table.metadata.snapshot_by_id(snapshot) if snapshot is not None else None
     if found is None or found.schema_id is None:
         return table.schema()
@@ -189,7 +196,8 @@ def _rows(
 ) -> duckdb.DuckDBPyRelation:
     if snapshot is None:
         return con.sql(scan_sql(Scan(table_schema(table.schema()), ())))
-    scan = table.scan(snapshot_id=snapshot)
+    current = snapshot == table.metadata.current_snapshot_id
+    scan = table.scan() if current else table.scan(snapshot_id=snapshot)
     tasks = list(scan.plan_files())
     schema = _schema(table, snapshot)
     files = _addresses(con, settings, tasks)

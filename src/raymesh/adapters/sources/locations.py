@@ -9,24 +9,29 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
 import os
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass
 from glob import glob, has_magic
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
+import pyarrow as pa
+
 from raymesh.adapters.sources.objects import ObjectStore, is_object
 from raymesh.errors import SourceChangedError, SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     import duckdb
 
     from raymesh.adapters.sources.settings import Settings
 
+UTF_8 = {"utf-8", "utf8", "utf-8-sig"}
 SUFFIXES = {
     "parquet": (".parquet", ".parq", ".pq"),
     "csv": (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.zst", ".tsv.zst"),
@@ -73,16 +78,29 @@ class FileSet:
         plain = self.store.address(file.path) if self.store else str(self.root / file.path)
         return re.sub(r"([*?\[])", r"[\1]", plain)
 
-    def open(self, file: SourceFile) -> IO[bytes]:
-        """The file's bytes, decompressed by suffix."""
-        raw = self.store.open(file.path) if self.store else (self.root / file.path).open("rb")
-        if file.path.endswith(".gz"):
-            return cast("IO[bytes]", gzip.GzipFile(fileobj=raw))
-        if file.path.endswith(".zst"):
-            import pyarrow as pa
+    @contextmanager
+    def open(self, file: SourceFile) -> Iterator[IO[bytes]]:
+        """The file's bytes, decompressed by suffix; closed at the end of the context."""
+        opened = self.store.open(file.path) if self.store else (self.root / file.path).open("rb")
+        with opened as raw:
+            if file.path.endswith(".gz"):
+                with gzip.GzipFile(fileobj=raw) as plain:
+                    yield cast("IO[bytes]", plain)
+            elif file.path.endswith(".zst"):
+                with pa.input_stream(raw, compression="zstd") as plain:
+                    yield cast("IO[bytes]", plain)
+            else:
+                yield raw
 
-            return cast("IO[bytes]", pa.input_stream(raw, compression="zstd"))
-        return raw
+    @contextmanager
+    def text(self, file: SourceFile) -> Iterator[io.TextIOWrapper]:
+        """The file's text in the encoding of the source, line ends as they are, without a byte order mark."""
+        encoding = self.settings.text.encoding
+        with (
+            self.open(file) as raw,
+            io.TextIOWrapper(raw, "utf-8-sig" if encoding in UTF_8 else encoding, newline="") as text,
+        ):
+            yield text
 
     def attach(self, con: duckdb.DuckDBPyConnection) -> None:
         """Lets `con` read the files."""

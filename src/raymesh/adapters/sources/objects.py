@@ -8,7 +8,7 @@ private address is turned back into the user's in every message.
 from __future__ import annotations
 
 import hashlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from glob import has_magic
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from raymesh.errors import MissingExtraError, SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     import duckdb
 
@@ -73,15 +73,22 @@ class ObjectStore:
     def find(self, wanted: Callable[[str], bool]) -> list[tuple[str, int, str]]:
         """(address, bytes, ETag) of the objects at the location: one object, a prefix or a pattern."""
         place = self.settings.location.removeprefix(SCHEME).rstrip("/")
-        with self._explained():
-            if self._is_object(place):
-                found = {place: self.files.info(place)}
-            elif has_magic(place):
-                found = self.files.glob(place, detail=True)
-            else:
-                below = self.files.find(place, detail=True)
-                found = {k: v for k, v in below.items() if wanted(k.removeprefix(place + "/"))}
-        return [(SCHEME + key, *_state(info)) for key, info in found.items() if info["type"] == "file"]
+        with self._explained(), suppress(FileNotFoundError):  # a bucket that is not there holds no files
+            return [
+                (SCHEME + key, *_state(info))
+                for key, info in self._infos(place, wanted).items()
+                if info["type"] == "file"
+            ]
+        return []
+
+    def _infos(self, place: str, wanted: Callable[[str], bool]) -> Mapping[str, Any]:
+        if self._is_object(place):
+            return {place: self.files.info(place)}
+        if has_magic(place):
+            found: Mapping[str, Any] = self.files.glob(place, detail=True)
+            return found
+        below = self.files.find(place, detail=True)
+        return {k: v for k, v in below.items() if wanted(k.removeprefix(place + "/"))}
 
     def below(self, prefix: str) -> list[str]:
         """Addresses of all objects whose address starts with `prefix`."""

@@ -106,6 +106,8 @@ def _failures(settings: Settings, address: Address) -> Iterator[None]:
         yield
     except manager.Error as wrong:
         raise address.error(settings, wrong) from None
+    except (duckdb.InterruptException, duckdb.OutOfMemoryException):
+        raise
     except (duckdb.Error, OSError) as wrong:
         found = read_not_exact(reason(wrong))
         if found is None:

@@ -1,7 +1,8 @@
 """Rows that can be read once, or must be judged before anything else sees them, kept as a table.
 
-Text files and database cursors are read exactly once, into a temporary table that spills to disk like any
-other: their errors carry places and come before the transform runs, and reading again costs nothing.
+Text files and database cursors are read exactly once, into a table of the connection that spills to disk like
+any other: their errors carry places and come before the transform runs, and reading again costs nothing.
+It is no TEMPORARY table, because cursors of the connection do not see those.
 """
 
 from __future__ import annotations
@@ -19,13 +20,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _numbers = itertools.count(1)
+_SCHEMA = identifier("raymesh__sources")
+"""No domain can be called so: names hold no double underscore."""
 
 
 def keep(con: duckdb.DuckDBPyConnection, select: str) -> duckdb.DuckDBPyRelation:
     """The rows of `select`, read now; raises DuckDB's errors."""
-    name = identifier(f"raymesh_source_{next(_numbers)}")
-    con.execute(f"CREATE TEMPORARY TABLE {name} AS {select}")
-    return con.sql(f"SELECT * FROM temp.main.{name}")
+    name = f"{_SCHEMA}.{identifier(f'source_{next(_numbers)}')}"
+    con.execute(f"CREATE SCHEMA IF NOT EXISTS {_SCHEMA}")
+    con.execute(f"CREATE TABLE {name} AS {select}")
+    return con.sql(f"SELECT * FROM {name}")
 
 
 def keep_arrow(con: duckdb.DuckDBPyConnection, rows: object, columns: str = "*") -> duckdb.DuckDBPyRelation:

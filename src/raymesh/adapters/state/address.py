@@ -69,7 +69,7 @@ def _sqlite(url: URL, root: str) -> Address:
         )
     path = str(Path(root).absolute() / url.database)
     file_url = URL.create("sqlite", database=path)
-    return Address(file_url, file_url.render_as_string(), (), journal_mode)
+    return Address(file_url, "sqlite:///" + path.replace("%", "%25"), (), journal_mode)
 
 
 def _postgresql(url: URL) -> Address:

@@ -23,20 +23,16 @@ _COLUMNS = (leases.c.name, leases.c.owner, leases.c.fence, leases.c.until)
 
 def acquire(connection: Connection, name: str, owner: str, ttl_seconds: float) -> Lease | None:
     """The lease for `owner` when it is free, expired, its own already, or its holder's process is dead."""
-    row = connection.execute(
-        select(*_COLUMNS, _expired()).where(leases.c.name == name).with_for_update()
-    ).first()
+    # Locked before it is judged: the time counts at which the lock was given, not at which it was asked for.
+    row = connection.execute(select(leases.c.owner).where(leases.c.name == name).with_for_update()).first()
     if row is None:
         return _first(connection, name, owner, ttl_seconds)
-    if not (row.expired or row.owner in (_NOBODY, owner) or alive(row.owner) is False):
-        return None
-    taken = (
-        update(leases)
-        .where(leases.c.name == name, leases.c.fence == row.fence)
-        .values(owner=owner, fence=leases.c.fence + 1, until=_after(ttl_seconds))
-        .returning(*_COLUMNS)
-    )
-    return _lease(connection.execute(taken).one())
+    taken = update(leases).where(leases.c.name == name)
+    if not (row.owner in (_NOBODY, owner) or alive(row.owner) is False):
+        taken = taken.where(leases.c.until <= database_clock())
+    changed = taken.values(owner=owner, fence=leases.c.fence + 1, until=_after(ttl_seconds))
+    found = connection.execute(changed.returning(*_COLUMNS)).first()
+    return _lease(found) if found else None
 
 
 def _first(connection: Connection, name: str, owner: str, ttl_seconds: float) -> Lease | None:
@@ -82,10 +78,6 @@ def verify(connection: Connection, lease: Lease) -> None:
 def _held(lease: Lease) -> tuple[Any, ...]:
     mine = (leases.c.name == lease.name, leases.c.fence == lease.fence, leases.c.owner == lease.owner)
     return (*mine, leases.c.until > database_clock())
-
-
-def _expired() -> Any:
-    return (leases.c.until <= database_clock()).label("expired")
 
 
 def _after(ttl_seconds: float) -> Any:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -135,3 +135,35 @@ def clean(text: str) -> str:
     if text.isascii() and "\x00" not in text:
         return text
     return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+class JsonObject(Mapping[str, Any]):
+    """A JSON object that is parsed when it is first looked into; equal to the dict it holds, pickled as that dict.
+
+    Plans look at the current versions of ten thousand products and into the contracts of a few.
+    """
+
+    __slots__ = ("_content",)
+
+    def __init__(self, text: str) -> None:
+        self._content: str | dict[str, Any] = text
+
+    def _parsed(self) -> dict[str, Any]:
+        if isinstance(self._content, str):
+            self._content = loads(self._content)
+        return cast("dict[str, Any]", self._content)
+
+    def __getitem__(self, key: str) -> Any:
+        return self._parsed()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parsed())
+
+    def __len__(self) -> int:
+        return len(self._parsed())
+
+    def __repr__(self) -> str:
+        return repr(self._parsed())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (self._parsed(),)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from raymesh.adapters.state.clock import database_clock
 from raymesh.adapters.state.schema import IS_CURRENT, versions
-from raymesh.adapters.state.values import dumps, from_micros, loads, to_micros
+from raymesh.adapters.state.values import JsonObject, dumps, from_micros, loads, to_micros
 from raymesh.errors import CommitConflictError, UsageError
 from raymesh.spi.state import Version
 
@@ -107,25 +107,27 @@ def _row(version: Version) -> dict[str, Any]:
     }
 
 
-def _version(row: Row[Any]) -> Version:
+def _version(row: Row[*tuple[Any, ...]]) -> Version:
+    (product, port, number, kind, table, run_id, snapshot_id, location, schema, contract, *rest) = tuple(row)
+    (contract_version, rows, size, fingerprint, published_at, score, watermark, of_version, expired_at) = rest
     return Version(
-        product=row.product,
-        port=row.port,
-        number=row.number,
-        kind=row.kind,
-        table=row.table_name,
-        run_id=row.run_id,
-        snapshot_id=row.snapshot_id,
-        metadata_location=row.metadata_location,
-        schema=loads(row.schema),
-        contract=loads(row.contract),
-        contract_version=row.contract_version,
-        rows=row.rows,
-        bytes=row.bytes,
-        fingerprint=row.fingerprint,
-        published_at=from_micros(row.published_at),
-        quality_score=row.quality_score,
-        watermark=None if row.watermark is None else loads(row.watermark),
-        of_version=row.of_version,
-        expired_at=None if row.expired_at is None else from_micros(row.expired_at),
+        product=product,
+        port=port,
+        number=number,
+        kind=kind,
+        table=table,
+        run_id=run_id,
+        snapshot_id=snapshot_id,
+        metadata_location=location,
+        schema=JsonObject(schema),
+        contract=JsonObject(contract),
+        contract_version=contract_version,
+        rows=rows,
+        bytes=size,
+        fingerprint=fingerprint,
+        published_at=from_micros(published_at),
+        quality_score=score,
+        watermark=None if watermark is None else loads(watermark),
+        of_version=of_version,
+        expired_at=None if expired_at is None else from_micros(expired_at),
     )

@@ -62,7 +62,9 @@ def door_schema(schema: pa.Schema, known: Mapping[str, pa.DataType]) -> pa.Schem
         except ValueError as problem:
             problems.append(f"column {f.name!r}: {problem}")
             continue
-        fields.append(pa.field(f.name, known.get(f.name.casefold(), kind) if pa.types.is_null(kind) else kind))
+        fields.append(
+            pa.field(f.name, known.get(f.name.casefold(), kind) if pa.types.is_null(kind) else kind)
+        )
     if problems:
         listed = "; ".join(problems)
         raise ConformError(f"the transform's result cannot be stored: {listed}")

@@ -133,7 +133,7 @@ def _less(nearest: float, number: Fraction) -> bool:
 def _nearest(number: Fraction, *, single: bool) -> float:
     try:
         double = float(number)
-        return struct.unpack("f", struct.pack("f", double))[0] if single else double  # type: ignore[no-any-return]
+        return float(struct.unpack("f", struct.pack("f", double))[0]) if single else double
     except OverflowError:
         return math.inf if number > 0 else -math.inf
 
@@ -155,13 +155,16 @@ def _same_kind(operator: Operator, name: str, value: Any) -> Outcome:
     if name == "date" and isinstance(value, datetime):
         return _date_against(operator, value)
     if name == "timestamp":
-        at = value if isinstance(value, datetime) else datetime.combine(value, time())
-        return operator, at.replace(tzinfo=None)
-    if name == "timestamptz" and value.tzinfo is None:
+        return operator, _at(value).replace(tzinfo=None)
+    if name == "timestamptz" and _at(value).tzinfo is None:
         raise UsageError("an instant cannot be compared with a time that has no zone")
-    if name == "time" and value.tzinfo is not None:
+    if isinstance(value, time) and value.tzinfo is not None:
         raise UsageError("a time of day cannot be compared with a time that has a zone")
     return operator, value
+
+
+def _at(value: Any) -> datetime:
+    return value if isinstance(value, datetime) else datetime.combine(value, time())
 
 
 def _date_against(operator: Operator, value: datetime) -> Outcome:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from raymesh.engines.kernel.types import UNTYPED, UnstorableTypeError, from_duckdb, misfit
 from raymesh.errors import BreakingChangeError, ConformError
-from raymesh.spec.types import Field, TableSchema, Type
+from raymesh.spec.physical import logical_accepts
+from raymesh.spec.types import Field, List, Map, Struct, TableSchema, Type
 from raymesh.spi.scan_sql import type_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from raymesh.engines.kernel.query import Shape
     from raymesh.mesh.evolution import Change
@@ -57,7 +58,9 @@ def conform(shape: Shape, output: Output) -> Conformed:
     extra = [pair for key, pair in found.items() if key not in promises]
     for name, kind in extra:
         if promises:
-            problems.append(f"column {name!r} is not in the contract; promise it there or leave it out of the transform")
+            problems.append(
+                f"column {name!r} is not in the contract; promise it there or leave it out of the transform"
+            )
         else:
             _collect(_unpromised, (name, kind), fields, sources, problems)
     problems += _layout(output, fields) if not problems else []
@@ -66,7 +69,9 @@ def conform(shape: Shape, output: Output) -> Conformed:
     return _evolved(output, fields, tuple(sources))
 
 
-def _collect(make: Any, args: tuple[Any, ...], fields: list[Field], sources: list[str], problems: list[str]) -> None:
+def _collect(
+    make: Any, args: tuple[Any, ...], fields: list[Field], sources: list[str], problems: list[str]
+) -> None:
     try:
         fields.append(make(*args))
         sources.append(args[0])
@@ -75,21 +80,53 @@ def _collect(make: Any, args: tuple[Any, ...], fields: list[Field], sources: lis
 
 
 def _promised(_: str, kind: Any, promise: Promise) -> Field:
-    if promise.type is None:
-        return Field(promise.name, _logical(from_duckdb(kind), promise), doc=promise.doc)
-    want = promise.type.type
-    if kind.id != UNTYPED and (problem := misfit(from_duckdb(kind, want), want)):
-        raise UnstorableTypeError(problem)
-    return Field(promise.name, want, doc=promise.doc or promise.type.doc)
+    doc = promise.doc or (promise.type.doc if promise.type else None)
+    if promise.type is not None and kind.id == UNTYPED:
+        return Field(promise.name, promise.type.type, doc=doc)
+    have = from_duckdb(kind, promise.type.type if promise.type else None)
+    return Field(promise.name, settle(have, promise), doc=doc)
 
 
-def _logical(have: Type, promise: Promise) -> Type:
-    """The data's own type when the contract says only what kind of value it is."""
-    from raymesh.spec import physical
-
-    if promise.logical is not None and not physical.logical_accepts(promise.logical, have, promise.options):
-        raise UnstorableTypeError(f"it is {have}, which is no {promise.logical}; cast it in the transform")
+def settle(have: Type, promise: Promise, path: str = "") -> Type:
+    """The type a value of type `have` is stored in: the promised one, or its own when the contract only says
+    what kind of value it is. Raises UnstorableTypeError when it is another kind, or a cast could change it."""
+    if promise.type is not None:
+        if problem := misfit(have, promise.type.type, path):
+            raise UnstorableTypeError(problem)
+        return promise.type.type
+    if promise.logical is not None and not logical_accepts(promise.logical, have):
+        where = f"{path} is" if path else "it is"
+        raise UnstorableTypeError(
+            f"{where} {type_text(have)}, which is no {promise.logical}; cast it in the transform"
+        )
+    parts = {p.name.casefold(): p for p in promise.children}
+    match have:
+        case Struct(fields) if parts:
+            return _settled_struct(fields, parts, path)
+        case List(element) if "element" in parts:
+            return List(settle(element, parts["element"], f"{path}[]"))
+        case Map(key, value) if "key" in parts:
+            return Map(
+                settle(key, parts["key"], f"{path}[key]"), settle(value, parts["value"], f"{path}[value]")
+            )
     return have
+
+
+def _settled_struct(fields: tuple[Field, ...], parts: dict[str, Promise], path: str) -> Struct:
+    mine = {f.name.casefold(): f for f in fields}
+    where = path or "the struct"
+    for key in parts.keys() - mine.keys():
+        raise UnstorableTypeError(f"{where} has no member {parts[key].name!r}; add it in the transform")
+    for key in mine.keys() - parts.keys():
+        raise UnstorableTypeError(
+            f"{where} has the unexpected member {mine[key].name!r}; leave it out in the transform"
+        )
+    return Struct(
+        tuple(
+            Field(p.name, settle(mine[key].type, p, f"{path}.{p.name}".lstrip(".")), doc=p.doc)
+            for key, p in parts.items()
+        )
+    )
 
 
 def _unpromised(name: str, kind: Any) -> Field:
@@ -118,7 +155,10 @@ def _layout(output: Output, fields: Sequence[Field]) -> list[str]:
     names = {f.name for f in fields}
     return [
         f"{setting} names the column {column!r}, which the table does not have"
-        for setting, columns in (("partitionBy", output.layout.partition_by), ("sortBy", output.layout.sort_by))
+        for setting, columns in (
+            ("partitionBy", output.layout.partition_by),
+            ("sortBy", output.layout.sort_by),
+        )
         for column in columns
         if column not in names
     ]
@@ -134,7 +174,7 @@ def _refusal(table: str, problems: Sequence[str]) -> ConformError:
 def _evolved(output: Output, fields: Sequence[Field], sources: tuple[str, ...]) -> Conformed:
     from raymesh.mesh.evolution import evolve
 
-    renames = {p.name: p.renamed_from for p in output.promises if p.renamed_from}
+    renames = dict(_renames(output.promises, ""))
     evolution = evolve(output.previous, fields, renames)
     if evolution.breaking and not output.allow_breaking:
         said = "; ".join(change.message for change in evolution.breaking)
@@ -143,3 +183,12 @@ def _evolved(output: Output, fields: Sequence[Field], sources: tuple[str, ...]) 
             hint="publish it as a new major version beside this one, or keep the old columns",
         )
     return Conformed(evolution.schema, sources, evolution.changes)
+
+
+def _renames(promises: Sequence[Promise], path: str) -> Iterator[tuple[str, str]]:
+    """(new path, old name) of everything renamed, at every depth."""
+    for promise in promises:
+        mine = f"{path}.{promise.name}".lstrip(".")
+        if promise.renamed_from:
+            yield mine, promise.renamed_from
+        yield from _renames(promise.children, mine)

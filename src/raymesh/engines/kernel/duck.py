@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from raymesh.engines.kernel.failures import translated
-from raymesh.engines.kernel.sqltext import text, texts
+from raymesh.engines.kernel.sqltext import quote, text, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -65,30 +65,27 @@ def connect(limits: Limits, *, ordered: bool = False) -> duckdb.DuckDBPyConnecti
 def _prepare(con: duckdb.DuckDBPyConnection, limits: Limits) -> None:
     if limits.scratch_bytes is not None:  # in the config it would be shown but not enforced
         con.execute(f"SET max_temp_directory_size='{limits.scratch_bytes}B'")
-    con.execute("SET TimeZone='UTC'")
+    con.execute("SET GLOBAL TimeZone='UTC'")  # cursors take over what is global only
     con.execute("SET enable_progress_bar=true")  # without the three, query_progress() stays at -1
     con.execute("SET enable_progress_bar_print=false")
     con.execute("SET progress_bar_time=0")
 
 
-def lock(
-    con: duckdb.DuckDBPyConnection, *, files: Iterable[str] = (), folders: Iterable[str] = ()
-) -> None:
+def lock(con: duckdb.DuckDBPyConnection, *, files: Iterable[str] = (), folders: Iterable[str] = ()) -> None:
     """From now on this connection reaches `files` and what lies in `folders`, and nothing else.
 
     No other file, address, extension or setting; what stays possible is reading (not only through the views)
     the named files, and reading and writing below the named folders.
     """
-    con.execute(f"SET allowed_paths={texts(files)}")
-    con.execute(f"SET allowed_directories={texts(_as_folder(f) for f in folders)}")
+    plain = [f.rstrip("/") for f in folders]
+    con.execute(f"SET allowed_paths={texts([*files, *plain])}")  # COPY looks at the folder itself too
+    con.execute(f"SET allowed_directories={texts(f + '/' for f in plain)}")
     con.execute("SET enable_external_access=false")
     con.execute("SET lock_configuration=true")
 
 
 def use_schema(con: duckdb.DuckDBPyConnection, name: str) -> None:
     """Make `name` the schema in which unqualified names are created; it is created when missing."""
-    from raymesh.engines.kernel.sqltext import quote
-
     con.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(name)}")
     con.execute(f"SET schema={text(quote(name))}")
 
@@ -115,7 +112,3 @@ def _scratch_folder(scratch: str) -> str:
     folder = Path(scratch)
     folder.mkdir(parents=True, exist_ok=True)
     return str(folder.resolve() / f"spill-{os.getpid()}-{uuid.uuid4().hex[:12]}")
-
-
-def _as_folder(path: str) -> str:
-    return path if path.endswith("/") else path + "/"

@@ -65,7 +65,9 @@ class Report:
         try:
             found = json.loads(said[said.index("{") :])
             position = found.get("position")
-            return cls(found["exception_type"], found["exception_message"], int(position) if position else None)
+            return cls(
+                found["exception_type"], found["exception_message"], int(position) if position else None
+            )
         except (ValueError, KeyError, TypeError):  # an error from outside the binder is plain text
             return cls(type(error).__name__.removesuffix("Exception"), said, None)
 
@@ -138,11 +140,15 @@ _CORRUPT = re.compile(
     r"|out of buffer|Could not read enough bytes|metadata|thrift|Page was|Parquet file",
     re.IGNORECASE,
 )
-_QUOTED_FILE = re.compile(r"""(?:[Ff]ile:?|in file|sniffing file) ['"]([^'"\n]+)['"]|^\s*file ?= ?(\S+)$""", re.MULTILINE)
+_QUOTED_FILE = re.compile(
+    r"""(?:[Ff]ile:?|in file|sniffing file) ['"]([^'"\n]+)['"]|^\s*file ?= ?(\S+)$""", re.MULTILINE
+)
 
 
 def _corrupt(report: Report) -> MeshError | None:
-    if report.kind in ("Binder", "Catalog", "Parser", "Permission", "IO") or not _CORRUPT.search(report.message):
+    if report.kind in ("Binder", "Catalog", "Parser", "Permission", "IO") or not _CORRUPT.search(
+        report.message
+    ):
         return None
     named = _QUOTED_FILE.search(report.message)
     file = (named[1] or named[2]) if named else None
@@ -152,7 +158,9 @@ def _corrupt(report: Report) -> MeshError | None:
     )
 
 
-_MISSING = re.compile(r"No files found|No such file|does not exist|Cannot open file|FileNotFound|NoSuch", re.IGNORECASE)
+_MISSING = re.compile(
+    r"No files found|No such file|does not exist|Cannot open file|FileNotFound|NoSuch", re.IGNORECASE
+)
 
 
 def _unreachable(report: Report) -> MeshError | None:
@@ -180,7 +188,8 @@ def _user_error(report: Report, origin: Origin | None) -> MeshError:
     lines = [line.strip() for line in report.message.strip().splitlines() if line.strip()]
     hint = "; ".join(lines[1:4]) or None
     if report.kind == "Permission":
-        hint = "a transform reads only its inputs; declare the file as a source of the domain"
+        lines[0] = lines[0].partition(" - ")[0]
+        hint = "SQL reads only its inputs; declare the file as a source of the domain"
     return TransformError(lines[0] if lines else report.kind, hint=hint, spans=(span,) if span else ())
 
 

@@ -54,8 +54,7 @@ def require_field_ids(con: duckdb.DuckDBPyConnection, files: Iterable[str]) -> N
     if not unseen:
         return
     found = con.execute(
-        "SELECT file_name FROM parquet_schema(" + texts(unseen) + ") "
-        "WHERE field_id IS NOT NULL GROUP BY ALL"
+        "SELECT file_name FROM parquet_schema(" + texts(unseen) + ") WHERE field_id IS NOT NULL GROUP BY ALL"
     ).fetchall()
     missing = sorted(set(unseen) - {name for (name,) in found})
     if missing:
@@ -64,4 +63,3 @@ def require_field_ids(con: duckdb.DuckDBPyConnection, files: Iterable[str]) -> N
             hint="it was not written by raymesh; publish its rows through a product instead",
         )
     remember(unseen)
-

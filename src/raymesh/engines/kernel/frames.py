@@ -13,7 +13,9 @@ from raymesh.errors import MissingExtraError, TransformError
 if TYPE_CHECKING:
     import duckdb
 
-Form: TypeAlias = Literal["table", "record_batch", "polars", "polars_lazy", "pandas", "numpy", "duckdb", "ray"]
+Form: TypeAlias = Literal[
+    "table", "record_batch", "polars", "polars_lazy", "pandas", "numpy", "duckdb", "ray"
+]
 
 _BY_NAME: dict[tuple[str, str], Form] = {
     ("pyarrow", "Table"): "table",
@@ -68,10 +70,15 @@ def hand_batch(batch: pa.RecordBatch, form: Form) -> Any:
         case "pandas":
             return _to_pandas(pa.Table.from_batches([batch]))
         case "numpy":
-            return {name: _to_numpy(column) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
+            return {
+                name: _to_numpy(column)
+                for name, column in zip(batch.schema.names, batch.columns, strict=True)
+            }
         case "table":
             return pa.Table.from_batches([batch])
-    raise TransformError(f"a batch cannot be handed over as {form}", hint="use pa.Table, pl.DataFrame, pd.DataFrame or dict")
+    raise TransformError(
+        f"a batch cannot be handed over as {form}", hint="use pa.Table, pl.DataFrame, pd.DataFrame or dict"
+    )
 
 
 def hand_whole(relation: duckdb.DuckDBPyRelation, form: Form) -> Any:
@@ -88,6 +95,11 @@ def hand_whole(relation: duckdb.DuckDBPyRelation, form: Form) -> Any:
             return _to_pandas(relation.to_arrow_table())
         case "table":
             return relation.to_arrow_table()
+        case "ray":
+            raise TransformError(
+                "a parameter of `transform` is a ray.data.Dataset, which only the ray engine makes",
+                hint="set the custom property `engine` of the product to ray (vendor raymesh)",
+            )
     raise TransformError(f"a whole input cannot be handed over as {form}", hint=f"use {_TAKEN}")
 
 
@@ -121,7 +133,8 @@ def _from_frame(result: Any) -> pa.Table:
         return _from_pandas(result)
     if result is None:
         raise TransformError("`transform` returned None", hint="return the rows; is a `return` missing?")
-    raise TransformError(f"`transform` returned a {library}.{kind}".replace("builtins.", ""), hint=f"return {_TAKEN}")
+    shown = f"{library}.{kind}".removeprefix("builtins.")
+    raise TransformError(f"`transform` returned a value of type {shown}", hint=f"return {_TAKEN}")
 
 
 def _to_pandas(table: pa.Table) -> Any:
@@ -182,7 +195,9 @@ def _array(name: str, values: Any, given: pa.Schema | None) -> pa.Array:
             return pa.array(values, type=kept, from_pandas=False)
         return pa.array(values)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as problem:
-        raise TransformError(f"`transform` returned a column {name!r} that is no column: {problem}") from problem
+        raise TransformError(
+            f"`transform` returned a column {name!r} that is no column: {problem}"
+        ) from problem
 
 
 def _same_kind(values: Any, t: pa.DataType) -> bool:

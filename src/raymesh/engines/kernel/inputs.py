@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from raymesh.spi import registry
 from raymesh.spi.scan_sql import scan_sql, type_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from raymesh.spec.types import TableSchema
 
 _GLOB_ESCAPE = re.compile(r"\[([*?\[])\]")
@@ -108,7 +108,9 @@ def _schema_of(con: duckdb.DuckDBPyConnection, name: str) -> None:
 def _read_by_view(con: duckdb.DuckDBPyConnection, name: str) -> list[str]:
     """The addresses in the text of a source's view: what it must be allowed to read later."""
     schema, _, table = name.partition(".")
-    found = con.execute("SELECT sql FROM duckdb_views() WHERE schema_name = ? AND view_name = ?", [schema, table])
+    found = con.execute(
+        "SELECT sql FROM duckdb_views() WHERE schema_name = ? AND view_name = ?", [schema, table]
+    )
     sql: str = found.fetchall()[0][0]
     raw = sql.encode()
     tokens = duckdb.tokenize(sql)

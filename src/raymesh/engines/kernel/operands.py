@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from raymesh.engines.kernel.comparisons import describe
 from raymesh.engines.kernel.sqltext import quote, text
@@ -21,6 +21,9 @@ from raymesh.spec.expression import (
     Value,
 )
 from raymesh.spec.types import Field, List, Map, Primitive, Struct, TableSchema, Type
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ITEM = "$item"
 NUMERIC = ("int", "long", "float", "double")
@@ -65,21 +68,15 @@ def term(operand: Operand, scope: Scope) -> Term:
             return _length(term(of, scope))
         case DistinctLength(of):
             return _distinct(term(of, scope))
-        case MapKeys(of):
-            inner, map_ = _map(of, scope)
-            return Term(f"map_keys({inner})", List(map_.key))
-        case MapValues(of):
-            inner, map_ = _map(of, scope)
-            return Term(f"map_values({inner})", List(map_.value))
+        case MapKeys() | MapValues():
+            return _entries(operand, scope)
         case Norm(of):
             return _norm(term(of, scope))
         case Present(of):
             terms = [f"CAST({term(o, scope).sql} IS NOT NULL AS INTEGER)" for o in of]
             return Term("(" + " + ".join(terms or ["0"]) + ")", _LONG)
-        case Value():
-            raise UsageError("a constant can only be compared with something")
-        case Remainder():
-            raise UsageError("a remainder can only be compared with 0")
+        case Value() | Remainder():
+            raise UsageError("a constant, or a remainder, stands only in a comparison")
 
 
 def items_of(operand: Operand, scope: Scope) -> tuple[str, List]:
@@ -132,11 +129,13 @@ def _distinct(of: Term) -> Term:
     return Term(f"(len(list_distinct({of.sql})) + {nulls})", _LONG)
 
 
-def _map(operand: Operand, scope: Scope) -> tuple[str, Map]:
-    found = term(operand, scope)
+def _entries(operand: MapKeys | MapValues, scope: Scope) -> Term:
+    found = term(operand.of, scope)
     if not isinstance(found.type, Map):
         raise UsageError(f"a {describe(found.type)} has no keys")
-    return found.sql, found.type
+    if isinstance(operand, MapKeys):
+        return Term(f"map_keys({found.sql})", List(found.type.key))
+    return Term(f"map_values({found.sql})", List(found.type.value))
 
 
 def _norm(of: Term) -> Term:

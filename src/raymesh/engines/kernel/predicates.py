@@ -6,8 +6,7 @@ an error here and not a cast at run time. Nothing but quoted names and typed con
 
 from __future__ import annotations
 
-from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from raymesh.engines.kernel.comparisons import (
     FLIPPED,
@@ -38,6 +37,9 @@ from raymesh.spec.expression import (
     Value,
 )
 from raymesh.spec.types import Decimal, Primitive, TableSchema, Type
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 _HUGE = 2**127
 

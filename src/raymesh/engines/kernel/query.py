@@ -70,7 +70,9 @@ def user_query(con: duckdb.DuckDBPyConnection, sql: str, file: str) -> Rows:
         raise TransformError(f"{kind} where a SELECT is expected", hint=_ONE, spans=(SourceSpan(file),))
     if statement.named_parameters:
         names = ", ".join(f"${name}" for name in sorted(statement.named_parameters))
-        raise TransformError(f"the SELECT has parameters ({names})", hint="write the values", spans=(SourceSpan(file),))
+        raise TransformError(
+            f"the SELECT has parameters ({names})", hint="write the values", spans=(SourceSpan(file),)
+        )
     return Rows("(\n" + _without_semicolons(sql) + "\n)", sql, file, 2)
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from raymesh.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 
 def quote(name: str) -> str:
@@ -35,27 +35,11 @@ def texts(values: Iterable[str]) -> str:
 
 def literal(value: Any) -> str:
     """A constant as SQL that has exactly the value's type; raises UsageError for other kinds of value."""
-    match value:
-        case None:
-            return "NULL"
-        case bool():
-            return "true" if value else "false"
-        case int():
-            return str(value)
-        case float():
-            return f"CAST('{value!r}' AS DOUBLE)"
-        case Decimal():
-            return _decimal(value)
-        case str() | UUID():
-            return text(str(value))
-        case bytes():
-            return "CAST('" + "".join(f"\\x{byte:02X}" for byte in value) + "' AS BLOB)"
-        case datetime():
-            return _datetime(value)
-        case date():
-            return f"DATE '{value.isoformat()}'"
-        case time():
-            return f"TIME '{value.isoformat()}'"
+    if value is None:
+        return "NULL"
+    for kind, write in _WRITERS.items():  # bool before int, datetime before date
+        if isinstance(value, kind):
+            return write(value)
     raise UsageError(f"a value of type {type(value).__name__} has no SQL literal")
 
 
@@ -74,6 +58,20 @@ def _datetime(value: datetime) -> str:
     if value.tzinfo is None:
         return f"TIMESTAMP '{value.isoformat(sep=' ')}'"
     return f"TIMESTAMPTZ '{value.astimezone(UTC).isoformat(sep=' ')}'"
+
+
+_WRITERS: dict[type, Callable[[Any], str]] = {
+    bool: lambda v: "true" if v else "false",
+    int: str,
+    float: lambda v: f"CAST('{v!r}' AS DOUBLE)",
+    Decimal: _decimal,
+    str: text,
+    UUID: lambda v: text(str(v)),
+    bytes: lambda v: "CAST('" + "".join(f"\\x{byte:02X}" for byte in v) + "' AS BLOB)",
+    datetime: _datetime,
+    date: lambda v: f"DATE '{v.isoformat()}'",
+    time: lambda v: f"TIME '{v.isoformat()}'",
+}
 
 
 def _clean(value: str) -> str:

@@ -34,7 +34,9 @@ def object_store(storage: Mapping[str, Any]) -> Any:
         import s3fs
     except ImportError:
         raise MissingExtraError("S3 storage", "s3") from None
-    said = {key: _revealed(value) for key, value in (storage.get("s3") or storage).items() if value is not None}
+    said = {
+        key: _revealed(value) for key, value in (storage.get("s3") or storage).items() if value is not None
+    }
     client = {"region_name": said["region"]} if "region" in said else {}
     return s3fs.S3FileSystem(
         key=said.get("accessKeyId"),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ from raymesh.engines.kernel.write import Target, stage
 from raymesh.errors import ConformError, TransformError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     import duckdb
 
     from raymesh.mesh.plan import BuildPlan, DataFile, Output, Promise
@@ -43,7 +43,6 @@ def over_batches(
     columns = shape(con, rows).columns
     incoming = con.cursor()
     try:
-        incoming.execute("SET TimeZone='UTC'")
         statement = f"SELECT * FROM {rows.source} AS q{_only_new(target.output, columns)}"
         with translated(origin=rows.origin(len("SELECT * FROM ")), limits=plan.limits):
             reader = incoming.sql(statement).to_arrow_reader(size)
@@ -60,11 +59,14 @@ def over_inputs(
     transform = target.output.transform
     function = load(transform, plan.root)
     relations = {
-        parameter: con.sql(f"SELECT * FROM {qualified(name)}") for parameter, name in transform.bindings.items()
+        parameter: con.sql(f"SELECT * FROM {qualified(name)}")
+        for parameter, name in transform.bindings.items()
     }
     unbound = function.forms.keys() ^ relations.keys()
     if unbound:
-        raise TransformError(f"{function.file}: parameters and inputs do not match: {', '.join(sorted(unbound))}")
+        raise TransformError(
+            f"{function.file}: parameters and inputs do not match: {', '.join(sorted(unbound))}"
+        )
     result = function.over_inputs(relations)
     if type(result).__name__ == "DuckDBPyRelation":
         if (made := _as_view(result, con, function.file)) is not None:
@@ -198,10 +200,12 @@ class _Writer:
         while (batch := self.waiting.get()) is not None:
             yield batch
         if self.abandoned:
-            raise RuntimeError("the transform failed")  # makes COPY remove its file; the cause is raised by write()
+            raise RuntimeError(
+                "the transform failed"
+            )  # makes COPY remove its file; the cause is raised by write()
 
     def _copy(self, conformed: Conformed, plan: BuildPlan, target: Target) -> None:
         try:
             self.files = stage(self.con, registered(_RESULT), conformed, target, plan.limits)
-        except BaseException as error:  # carried to the thread that can raise it
+        except BaseException as error:  # noqa: BLE001 - carried to the thread that can raise it
             self.failure = error

@@ -89,7 +89,6 @@ def _map(children: dict[str, Any], fallback: Type | None) -> Map:
     return Map(from_duckdb(children["key"], key), from_duckdb(children["value"], value))
 
 
-_INTEGER_DIGITS = {"int": 10, "long": 19}
 _EXACT_DOUBLE_DIGITS = 15
 
 
@@ -105,25 +104,23 @@ def misfit(have: Type, want: Type, path: str = "") -> str | None:
         case List(), List():
             return misfit(have.element, want.element, f"{path}[]")
         case Map(), Map():
-            return misfit(have.key, want.key, f"{path}[key]") or misfit(have.value, want.value, f"{path}[value]")
+            return misfit(have.key, want.key, f"{path}[key]") or misfit(
+                have.value, want.value, f"{path}[value]"
+            )
     if have == want or _keeps(have, want):
         return None
     where = f"{path} is " if path else "it is "
-    return f"{where}{have}, not {want}; {_advice(have, want)}"
+    return f"{where}{type_text(have)}, not {type_text(want)}; {_advice(have, want)}"
 
 
 def _keeps(have: Type, want: Type) -> bool:
     match have, want:
-        case Primitive("int" | "long"), Primitive("int" | "long"):
-            return True
-        case Primitive("int" | "long"), Decimal():
-            return True  # checked: DuckDB raises when the digits do not fit
-        case Decimal(scale=0), Primitive("int" | "long"):
+        case (Primitive("int" | "long") | Decimal(scale=0)), Primitive("int" | "long"):
+            return True  # DuckDB raises when the digits do not fit; the same below
+        case (Primitive("int" | "long"), Decimal()) | (Primitive("float" | "int"), Primitive("double")):
             return True
         case Decimal(), Decimal():
             return want.scale >= have.scale
-        case Primitive("float" | "int"), Primitive("double"):
-            return True
         case Decimal(), Primitive("double"):
             return have.precision <= _EXACT_DOUBLE_DIGITS
     return False

@@ -8,22 +8,25 @@ import inspect
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
+
+from raymesh.engines.kernel.failures import Report
 from raymesh.engines.kernel.frames import Form, batches, form_of, hand_batch, hand_whole
 from raymesh.errors import MeshError, SourceSpan, TransformError, TransformMemoryError
 
 if TYPE_CHECKING:
-    import duckdb
+    from collections.abc import Callable, Iterator, Mapping
     import pyarrow as pa
 
     from raymesh.mesh.plan import Transform
 
 _OURS = str(Path(__file__).resolve().parents[2])
+_ARROW: Form = "table"
 _LIBRARIES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 
 
@@ -35,24 +38,25 @@ class UserFunction:
     forms: Mapping[str, Form]
     file: str
     root: str
+    place: SourceSpan
 
     def over_batches(self, rows: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """What the function makes of each batch, in order."""
-        form = next(iter(self.forms.values()), "table")
+        form = next(iter(self.forms.values()), _ARROW)
         for batch in rows:
-            with boundary(self.file, self.root):
+            with boundary(self.file, self.root, self.place):
                 result = self.call(hand_batch(batch, form))
                 yield from self._guarded(batches(result, batch.schema))
 
     def over_inputs(self, inputs: Mapping[str, duckdb.DuckDBPyRelation]) -> Any:
         """What the function returns for whole inputs, by parameter."""
-        with boundary(self.file, self.root):
+        with boundary(self.file, self.root, self.place):
             given = {name: hand_whole(relation, self.forms[name]) for name, relation in inputs.items()}
             return self.call(**given)
 
     def results(self, result: Any) -> Iterator[pa.RecordBatch]:
         """The rows of a whole result; a generator runs here."""
-        with boundary(self.file, self.root):
+        with boundary(self.file, self.root, self.place):
             yield from self._guarded(batches(result))
 
     def _guarded(self, rows: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -69,7 +73,7 @@ def load(transform: Transform, root: str) -> UserFunction:
     path = Path(root) / shown
     with boundary(shown, root):
         module = _import(path, root)
-    target = getattr(module, "transform", None)
+    target: Any = vars(module).get("transform")
     if not callable(target):
         raise TransformError(
             f"{shown} defines no function or class `transform`",
@@ -78,7 +82,10 @@ def load(transform: Transform, root: str) -> UserFunction:
         )
     with boundary(shown, root):
         call = target() if inspect.isclass(target) else target
-    return UserFunction(call, _forms(call, vars(module), shown), shown, root)
+    place = _definition(target, shown)
+    with boundary(shown, root, place):
+        forms = _forms(call, vars(module))
+    return UserFunction(call, forms, shown, root, place)
 
 
 def importable(folders: list[str]) -> None:
@@ -101,26 +108,33 @@ def _import(path: Path, root: str) -> Any:
     return module
 
 
-def _forms(call: Callable[..., Any], names: dict[str, Any], file: str) -> dict[str, Form]:
+def _forms(call: Callable[..., Any], names: dict[str, Any]) -> dict[str, Form]:
     """The form of every parameter without a default."""
+    parameters = inspect.signature(call).parameters.values()
+    return {p.name: form_of(p.annotation, names) for p in parameters if p.default is inspect.Parameter.empty}
+
+
+def _definition(target: Any, file: str) -> SourceSpan:
+    """Where `transform` is defined, its decorators left out."""
     try:
-        parameters = inspect.signature(call).parameters.values()
-        return {p.name: form_of(p.annotation, names) for p in parameters if p.default is inspect.Parameter.empty}
-    except TransformError as error:
-        error.spans = (_definition(call, file),)
-        raise
-
-
-def _definition(call: Callable[..., Any], file: str) -> SourceSpan:
-    code = getattr(call, "__code__", None) or getattr(getattr(type(call), "__call__", None), "__code__", None)
-    return SourceSpan(file, code.co_firstlineno if code else 1)
+        lines, first = inspect.getsourcelines(inspect.unwrap(target))
+    except (OSError, TypeError):  # made at run time
+        return SourceSpan(file)
+    ahead = next(
+        (i for i, line in enumerate(lines) if line.lstrip().startswith(("def ", "class ", "async "))), 0
+    )
+    return SourceSpan(file, max(first, 1) + ahead)
 
 
 @contextmanager
-def boundary(file: str, root: str) -> Iterator[None]:
-    """Anything user code raises leaves as a TransformError with the user's own frames."""
+def boundary(file: str, root: str, place: SourceSpan | None = None) -> Iterator[None]:
+    """Anything user code raises leaves as a TransformError with the user's own frames; what we find wrong
+    with its result is said of `place`."""
     try:
         yield
+    except TransformError as error:
+        error.spans = error.spans or ((place,) if place else ())
+        raise
     except MeshError:
         raise
     except GeneratorExit:
@@ -135,19 +149,27 @@ def _blamed(
     kind: type[TransformError], error: BaseException, file: str, root: str, said: str | None = None
 ) -> TransformError:
     frames = [f for f in traceback.extract_tb(error.__traceback__) if _is_users(f.filename, root, file)]
-    lines = traceback.format_list(frames) + traceback.format_exception_only(error)
-    message = said or f"{type(error).__name__}: {error}".removesuffix(": ")
+    shown = _sentence(error)
+    spans = tuple(_span(f, root, file) for f in frames[-1:]) or (SourceSpan(file),)
+    ending = [f"{shown}\n"]
     if isinstance(error, SyntaxError) and error.filename:
         spans = (SourceSpan(_shown(error.filename, root, file), error.lineno or 1, error.offset or 1),)
-    else:
-        spans = tuple(_span(f, root, file) for f in frames[-1:])
-    hint = None
+        ending = traceback.format_exception_only(error)
+    text = "".join([*traceback.format_list(frames), *ending])
+    return kind(f"{file}: {said or shown}", hint=_way_out(error), spans=spans, traceback_text=text)
+
+
+def _sentence(error: BaseException) -> str:
+    message = Report.of(error).message if isinstance(error, duckdb.Error) else str(error)
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def _way_out(error: BaseException) -> str | None:
     if isinstance(error, ModuleNotFoundError) and error.name:
-        hint = f"install {error.name} in the environment raymesh runs in, or put {error.name}.py into the mesh"
-    if kind is TransformMemoryError:
-        hint = "raise resources.memory of the product, or make the function a @batch transform"
-    spans = spans or (SourceSpan(file),)
-    return kind(f"{file}: {message}", hint=hint, spans=spans, traceback_text="".join(lines))
+        return f"install {error.name} in the environment raymesh runs in, or put {error.name}.py into the mesh"
+    if isinstance(error, MemoryError):
+        return "raise resources.memory of the product, or make the function a @batch transform"
+    return None
 
 
 def _span(frame: traceback.FrameSummary, root: str, file: str) -> SourceSpan:

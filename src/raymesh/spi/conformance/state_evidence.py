@@ -1,5 +1,5 @@
 """Runs, check results, lineage, pinned inputs and the outbox."""
-# ruff: noqa: S101  (tests assert)
+# ruff: noqa: S101, PT012  (tests assert, and whole blocks must fail)
 
 from __future__ import annotations
 
@@ -95,9 +95,18 @@ class EvidenceConformance(OpenedState):
     def test_check_results_come_back_in_order(self, state: StateStore, other: StateStore) -> None:
         started = run("a.b")
         state.start_run(started)
-        sample = [{"id": UUID(int=7), "amount": Decimal("0.10"), "at": datetime(2026, 1, 1, tzinfo=UTC), "raw": b"\x00"}]
+        sample = [
+            {
+                "id": UUID(int=7),
+                "amount": Decimal("0.10"),
+                "at": datetime(2026, 1, 1, tzinfo=UTC),
+                "raw": b"\x00",
+            }
+        ]
         results = [
-            check("z", "fail", value=Decimal("0.5"), unit="percent", detail={"sample": sample, "text": AWKWARD}),
+            check(
+                "z", "fail", value=Decimal("0.5"), unit="percent", detail={"sample": sample, "text": AWKWARD}
+            ),
             check("a", "skip", value=None, dimension=None, blocking=False),
             check("a", value=2**70),  # the same id twice must not lose a publish
         ]
@@ -156,7 +165,11 @@ class EvidenceConformance(OpenedState):
             state.enqueue(tx, "first", {"text": AWKWARD, "n": Decimal("1.50")})
             state.enqueue(tx, "second", {})
         first, second = other.pending()
-        assert (first.kind, first.payload, first.attempts) == ("first", {"text": AWKWARD, "n": Decimal("1.50")}, 0)
+        assert (first.kind, first.payload, first.attempts) == (
+            "first",
+            {"text": AWKWARD, "n": Decimal("1.50")},
+            0,
+        )
         assert before < first.created_at < before + timedelta(seconds=60)
         assert list(state.pending(limit=1)) == [first]
         assert list(state.pending()) == [first, second]

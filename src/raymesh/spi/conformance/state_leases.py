@@ -54,7 +54,9 @@ class LeaseConformance(OpenedState):
         state.release(taken(state, "a.b", "first"))
         assert state.holder("a.b") is None
 
-    def test_fences_grow_over_release_expiry_and_take_over(self, state: StateStore, other: StateStore) -> None:
+    def test_fences_grow_over_release_expiry_and_take_over(
+        self, state: StateStore, other: StateStore
+    ) -> None:
         first = taken(state, "a.b", "first")
         state.release(first)
         second = expired(other, "a.b", "second")

@@ -20,17 +20,21 @@ if TYPE_CHECKING:
     from raymesh.spi.state import Lease, StateStore
 
 PROCESSES = 4
-ROUNDS = 10
+ROUNDS = 8
+BUILDS = 3
 PRODUCT = "a.b"
 LEASE_SECONDS = 0.1
 CRASHED = 9
-SPAWN = multiprocessing.get_context("spawn")
+CONTEXT = multiprocessing.get_context("forkserver")
+"""Processes that share nothing with this one, and start faster than spawned ones."""
 
 
-def together(open_state: OpenState, work: Callable[..., None], processes: int = PROCESSES) -> list[int | None]:
+def together(
+    open_state: OpenState, work: Callable[..., None], processes: int = PROCESSES
+) -> list[int | None]:
     """Do `work(store, index)` in several processes that start at the same moment; their exit codes."""
-    barrier = SPAWN.Barrier(processes)
-    started = [SPAWN.Process(target=_worker, args=(open_state, work, barrier, i)) for i in range(processes)]
+    barrier = CONTEXT.Barrier(processes)
+    started = [CONTEXT.Process(target=_worker, args=(open_state, work, barrier, i)) for i in range(processes)]
     for process in started:
         process.start()
     for process in started:
@@ -73,7 +77,7 @@ def _published_next(state: StateStore, started: Any) -> bool:
 
 def build_with_pauses(state: StateStore, index: int) -> None:
     """Publish under a lease; every second time only after it has expired, which must be refused."""
-    for attempt in range(ROUNDS // 2):
+    for attempt in range(BUILDS):
         lease = _wait_for_lease(state, f"{index}-{attempt}")
         late = (attempt + index) % 2 == 0
         if late:
@@ -136,11 +140,13 @@ class ProcessConformance(OpenedState):
         assert paths(state, state.current()[PRODUCT, PORT]) == {f"{n}.parquet" for n in range(1, total + 1)}
         assert sorted(e.payload["number"] for e in state.pending()) == list(range(1, total + 1))
 
-    def test_leases_pass_on_and_late_builders_are_refused(self, state: StateStore, open_state: OpenState) -> None:
+    def test_leases_pass_on_and_late_builders_are_refused(
+        self, state: StateStore, open_state: OpenState
+    ) -> None:
         assert together(open_state, build_with_pauses) == [0] * PROCESSES
         fences = [int(v.fingerprint) for v in reversed(state.versions(PRODUCT, PORT))]
         assert fences == sorted(set(fences))
-        assert len(fences) < fences[-1] <= PROCESSES * ROUNDS // 2
+        assert len(fences) < fences[-1] <= PROCESSES * BUILDS
 
     def test_a_builder_that_dies_before_its_commit_leaves_the_old_version(
         self, state: StateStore, open_state: OpenState

@@ -60,7 +60,12 @@ def version(of: Run, number: int, port: str = PORT, **changes: Any) -> Version:
 
 
 def publish(
-    state: StateStore, product: str, number: int, files: Sequence[FileRecord] = (), port: str = PORT, **changes: Any
+    state: StateStore,
+    product: str,
+    number: int,
+    files: Sequence[FileRecord] = (),
+    port: str = PORT,
+    **changes: Any,
 ) -> Version:
     """Publish version `number` with exactly `files`, by a run of its own."""
     started = run(product)

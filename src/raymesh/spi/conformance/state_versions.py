@@ -16,7 +16,17 @@ from hypothesis import strategies as st
 
 from raymesh.errors import CommitConflictError, NotFoundError, UsageError
 from raymesh.spi.conformance.state_opened import OpenedState
-from raymesh.spi.conformance.state_samples import AWKWARD, MOMENT, PORT, append, file, paths, publish, run, version
+from raymesh.spi.conformance.state_samples import (
+    AWKWARD,
+    MOMENT,
+    PORT,
+    append,
+    file,
+    paths,
+    publish,
+    run,
+    version,
+)
 
 if TYPE_CHECKING:
     from raymesh.spi.state import FileRecord, StateStore
@@ -32,7 +42,7 @@ WATERMARKS: tuple[Any, ...] = (
     AWKWARD,
     True,
     date(2026, 2, 28),
-    datetime(2026, 3, 29, 2, 30, 0, 1),
+    datetime(2026, 3, 29, 2, 30, 0, 1),  # noqa: DTZ001  (tables have such columns)
     datetime(2026, 3, 29, 2, 30, 0, 999999, tzinfo=UTC),
     datetime(2026, 3, 29, 12, tzinfo=timezone(timedelta(hours=5, minutes=45))),
     datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"), fold=1),
@@ -99,17 +109,26 @@ class VersionConformance(OpenedState):
         assert state.current(["c.d", "e.f", "c.d"]) == {("c.d", PORT): elsewhere}
         assert state.current(iter([])) == {}
         assert state.current(f"{i}.x" for i in range(5000)) == {}
-        assert state.current(["a.b", *(f"{i}.x" for i in range(5000))]).keys() == {("a.b", PORT), ("a.b", "v1")}
+        assert state.current(["a.b", *(f"{i}.x" for i in range(5000))]).keys() == {
+            ("a.b", PORT),
+            ("a.b", "v1"),
+        }
 
     def test_history_has_the_newest_first(self, state: StateStore) -> None:
         for number in (1, 2, 3):  # the clock may run backwards, the order is that of the numbers
             publish(state, "a.b", number, published_at=MOMENT - timedelta(days=number))
         publish(state, "a.b", 1, port="v1")
-        assert [(v.number, v.port) for v in state.versions("a.b", limit=3)] == [(3, PORT), (2, PORT), (1, PORT)]
+        assert [(v.number, v.port) for v in state.versions("a.b", limit=3)] == [
+            (3, PORT),
+            (2, PORT),
+            (1, PORT),
+        ]
         assert [v.number for v in state.versions("a.b", "v1")] == [1]
 
     @pytest.mark.parametrize("number", [0, 1, 3])
-    def test_a_version_that_does_not_follow_the_current_one_is_refused(self, state: StateStore, number: int) -> None:
+    def test_a_version_that_does_not_follow_the_current_one_is_refused(
+        self, state: StateStore, number: int
+    ) -> None:
         first = publish(state, "a.b", 1, [file("1.parquet")])
         with pytest.raises(CommitConflictError):
             publish(state, "a.b", number, [file("2.parquet")])
@@ -175,7 +194,7 @@ class VersionConformance(OpenedState):
             state.forget_versions(tx, "a.b", PORT, [1])
         assert paths(state, published) == {"1.parquet"}
 
-    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(steps=STEPS)
     def test_files_follow_any_history(self, state: StateStore, steps: Any) -> None:
         product = f"p.{uuid4().hex}"
@@ -189,7 +208,9 @@ class VersionConformance(OpenedState):
                 assert {f.path: f for f in state.files(found)} == files
 
 
-def _walk(state: StateStore, product: str, number: int, model: dict[int, dict[str, FileRecord]], move: Any) -> None:
+def _walk(
+    state: StateStore, product: str, number: int, model: dict[int, dict[str, FileRecord]], move: Any
+) -> None:
     """Make one move in the store and in the model, a dict of version number to its files."""
     step, amount, chance, nonce = move
     live = model.get(number - 1, {})

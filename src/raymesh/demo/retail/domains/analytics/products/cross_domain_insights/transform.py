@@ -21,7 +21,8 @@ Numbers = npt.NDArray[np.float64]
 
 def numbers(batch: pa.Table, column: str, missing: float = 0.0) -> Numbers:
     filled = pc.fill_null(pc.cast(batch[column], pa.float64()), missing)
-    return filled.combine_chunks().to_numpy(zero_copy_only=False)
+    values: Numbers = filled.combine_chunks().to_numpy(zero_copy_only=False)
+    return values
 
 
 def risk(batch: pa.Table) -> Numbers:

@@ -15,17 +15,18 @@ import pyarrow.compute as pc
 
 from raymesh import batch
 
-GIVEN = pa.array(
-    "Ada Amir Anouk Aron Bela Bianca Carlos Chiara Dana Dmitri Edith Elif Emil Esra Farid Fleur Gita Goran Hana "
-    "Henrik Ines Ivo Jamal Jana Joris Kaya Kofi Lena Leo Lina Luca Maja Malik Mara Mateo Mina Nadia Niklas Noor "
-    "Olga Omar Oona Paula Pavel Rana Remi Sara Selim Sofia Sven Tara Theo Uma Viktor Wanda Yara Yusuf Zoe".split()
-)
-FAMILY = pa.array(
-    "Abel Adler Amato Baker Barros Becker Bianchi Castro Chen Costa Dahl Diallo Duarte Eriksen Falk Farah Ferrer "
-    "Fischer Fontaine Garcia Greco Haddad Hansen Ibarra Ivanov Jansen Kaiser Kang Kaplan Keller Khan Kovacs Lang "
-    "Larsen Lopez Lund Mbeki Meyer Molina Moreau Nakata Nilsen Novak Okoye Olsen Ortega Patel Peeters Petrov "
-    "Quinn Ramos Reyes Rossi Sato Schmid Silva Singh Sorel Tanaka Torres Urban Vidal Vogel Weber Yilmaz".split()
-)
+GIVEN_NAMES = """
+Ada Amir Anouk Aron Bela Bianca Carlos Chiara Dana Dmitri Edith Elif Emil Esra Farid Fleur Gita Goran Hana Henrik
+Ines Ivo Jamal Jana Joris Kaya Kofi Lena Leo Lina Luca Maja Malik Mara Mateo Mina Nadia Niklas Noor Olga Omar Oona
+Paula Pavel Rana Remi Sara Selim Sofia Sven Tara Theo Uma Viktor Wanda Yara Yusuf Zoe
+"""
+FAMILY_NAMES = """
+Abel Adler Amato Baker Barros Becker Bianchi Castro Chen Costa Dahl Diallo Duarte Eriksen Falk Farah Ferrer Fischer
+Fontaine Garcia Greco Haddad Hansen Ibarra Ivanov Jansen Kaiser Kang Kaplan Keller Khan Kovacs Lang Larsen Lopez
+Lund Mbeki Meyer Molina Moreau Nakata Nilsen Novak Okoye Olsen Ortega Patel Peeters Petrov Quinn Ramos Reyes Rossi
+Sato Schmid Silva Singh Sorel Tanaka Torres Urban Vidal Vogel Weber Yilmaz
+"""
+GIVEN, FAMILY = pa.array(GIVEN_NAMES.split()), pa.array(FAMILY_NAMES.split())
 MAIL_DOMAINS = pa.array(["example.com", "example.org"])
 CHANNELS = pa.array(["email", "phone", "post"])
 CONSENT = pa.array(["granted", "withdrawn", "pending"])

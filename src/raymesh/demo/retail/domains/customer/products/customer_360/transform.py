@@ -9,7 +9,11 @@ import pyarrow.compute as pc
 
 from raymesh import batch
 
-TIERS = (("platinum", 20_000.0), ("gold", 10_000.0), ("silver", 4_000.0))  # lifetime value at least, US dollars
+TIERS = (
+    ("platinum", 20_000.0),
+    ("gold", 10_000.0),
+    ("silver", 4_000.0),
+)  # lifetime value at least, US dollars
 NEW_WITHIN_DAYS = 60
 AT_RISK_AFTER_DAYS = 30
 LAPSED_AFTER_DAYS = 90
@@ -20,7 +24,8 @@ Numbers = npt.NDArray[np.float64]
 
 
 def numbers(batch: pa.Table, column: str) -> Numbers:
-    return pc.cast(batch[column], pa.float64()).combine_chunks().to_numpy(zero_copy_only=False)
+    values: Numbers = pc.cast(batch[column], pa.float64()).combine_chunks().to_numpy(zero_copy_only=False)
+    return values
 
 
 def tiers(lifetime_value: Numbers) -> pa.Array:
@@ -43,7 +48,9 @@ def stages(recency: Numbers, tenure: Numbers, recent: Numbers, previous: Numbers
 
 @batch(size=65536)
 def transform(batch: pa.Table) -> pa.Table:
-    stage = stages(*(numbers(batch, c) for c in ("recency_days", "tenure_days", "recent_value", "previous_value")))
-    return batch.append_column("customer_tier", tiers(numbers(batch, "customer_lifetime_value"))).append_column(
-        "lifecycle_stage", stage
+    stage = stages(
+        *(numbers(batch, c) for c in ("recency_days", "tenure_days", "recent_value", "previous_value"))
     )
+    return batch.append_column(
+        "customer_tier", tiers(numbers(batch, "customer_lifetime_value"))
+    ).append_column("lifecycle_stage", stage)

@@ -4,7 +4,7 @@ Counting pairs needs all baskets at once, so this is a whole-table transform. It
 `lines` and `catalog` are relations, nothing is copied into Python.
 """
 
-from __future__ import annotations
+from typing import cast
 
 import duckdb
 
@@ -72,4 +72,4 @@ def transform(lines: duckdb.DuckDBPyRelation, catalog: duckdb.DuckDBPyRelation) 
     sold = lines.filter("line_kind = 'sale'").project("basket_id, product_id")
     shelf = catalog.filter("is_merchandise").project("product_id")
     bought = sold.join(shelf, "product_id", how="semi").project("basket_id, product_id")
-    return bought.query("bought", RANKED)
+    return cast(duckdb.DuckDBPyRelation, bought.query("bought", RANKED))

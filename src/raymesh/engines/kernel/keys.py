@@ -1,0 +1,166 @@
+"""Key checks: rows in excess of one per value, exact, with as little work as the data allows.
+
+NULLs never equal each other; NaN equals NaN and -0.0 equals 0.0. In the order in which they are tried:
+- the table was unique on fewer columns, so it is on more;
+- only new files came: their keys are looked up among the kept ones, whose own number is known;
+- the rows come in strictly rising order, or the integers fit a bitmap: no set is needed;
+- sorting (mostly different values) or grouping; both spill to disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from raymesh.engines.kernel.comparisons import describe
+from raymesh.engines.kernel.operands import Scope, Term, term
+from raymesh.errors import UsageError
+from raymesh.spec.expression import Column
+from raymesh.spec.types import Decimal, List, Map, Primitive
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from raymesh.engines.kernel.rows import Table
+    from raymesh.quality.model import Check, FileState
+
+_SORTABLE = ("int", "long", "string", "date", "time", "timestamp", "timestamptz", "boolean")
+_MOST_BITS = 2**27
+_BITS_PER_ROW = 64
+_PROBE = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """The columns of a key: SQL under the names k0, k1, …, and what identifies the definition."""
+
+    terms: tuple[Term, ...]
+    names: frozenset[tuple[str, ...]]
+    definition: str
+
+    @property
+    def selected(self) -> str:
+        return ", ".join(f"{t.sql} AS k{n}" for n, t in enumerate(self.terms))
+
+    @property
+    def present(self) -> str:
+        return " AND ".join(f"{t.sql} IS NOT NULL" for t in self.terms)
+
+    @property
+    def columns(self) -> str:
+        return ", ".join(f"k{n}" for n in range(len(self.terms)))
+
+    def of(self, rows: str) -> str:
+        """The keys of rows that have one, as a subquery."""
+        return f"(SELECT {self.selected} FROM {rows} WHERE {self.present})"
+
+
+def key_of(check: Check, table: Table) -> Key:
+    """The key a check names; raises UsageError for columns that do not exist or cannot be compared."""
+    columns = check.keys or tuple(Column((c,)) for c in check.columns)
+    if not columns:
+        raise UsageError(f"{check.id} names no column")
+    columns = tuple(sorted(set(columns), key=lambda c: c.path))
+    terms = tuple(term(c, Scope.of(table.schema)) for c in columns)
+    for t in terms:
+        if isinstance(t.type, Map | List):
+            raise UsageError(f"a {describe(t.type)} cannot be a key")
+    ids = [(f.id, str(f.type)) for f in table.schema if f.name in {c.path[0] for c in columns}]
+    return Key(terms, frozenset(c.path for c in columns), f"{[c.path for c in columns]}{ids}")
+
+
+def fingerprint(key: Key, files: Sequence[str]) -> str:
+    """Names a key over exactly these files."""
+    text = "\0".join([key.definition, *sorted(files)])
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def known_excess(
+    check_id: str, key: Key, files: Sequence[str], states: Mapping[str, FileState]
+) -> int | None:
+    """The excess over exactly `files`, if it was measured when the last of them was added."""
+    if not files:
+        return 0
+    wanted = fingerprint(key, files)
+    noted = (states[f].whole.get(check_id) for f in files if f in states)
+    return next((int(n[1]) for n in noted if n and n[0] == wanted), None)
+
+
+def excess(table: Table, key: Key, known: int | None, unique: Sequence[Key]) -> int:
+    """Rows in excess of one per value over new and kept files; `known` is the number of the kept ones alone.
+
+    `unique` are keys already found to have no excess.
+    """
+    if any(u.names <= key.names for u in unique):
+        return 0
+    if table.kept and known is not None:
+        return known + _added(table, key)
+    return _whole(table, key, table.rows())
+
+
+def _added(table: Table, key: Key) -> int:
+    """New rows whose value an earlier new row or a kept row already has."""
+    new, kept = key.of(table.rows(table.new)), key.of(table.rows(table.kept))
+    same = " AND ".join(f"n.k{i} = o.k{i}" for i in range(len(key.terms)))
+    sql = (
+        f"WITH n AS (SELECT {key.columns}, count(*) AS c FROM {new} GROUP BY ALL) SELECT "
+        f"(SELECT coalesce(sum(c - 1), 0) FROM n) + (SELECT count(*) FROM n WHERE EXISTS (SELECT 1 FROM {kept} AS o WHERE {same}))"
+    )
+    return int(table.one(sql))
+
+
+def _whole(table: Table, key: Key, rows: str) -> int:
+    if all(isinstance(t.type, Decimal) or str(t.type) in _SORTABLE for t in key.terms):
+        if _rises(table, key, rows):
+            return 0
+        if (found := _by_bitmap(table, key, rows)) is not None:
+            return found
+        if _mostly_different(table, key, rows):
+            return _by_sorting(table, key, rows)
+    return _by_grouping(table, key, rows)
+
+
+def _rises(table: Table, key: Key, rows: str) -> bool:
+    """Whether the keys rise strictly in whatever order the rows come: then no two are equal."""
+    row = f"row({key.columns})" if len(key.terms) > 1 else "k0"
+    before = f"SELECT {row} AS k, lag({row}) OVER () AS p FROM {key.of(rows)}"
+    sample = f"SELECT {key.columns} FROM {key.of(rows)} LIMIT {_PROBE}"
+    probe = f"SELECT {row} AS k, lag({row}) OVER () AS p FROM ({sample})"
+    if table.one(f"SELECT count(*) FROM ({probe}) WHERE k <= p"):
+        return False
+    return not table.one(f"SELECT count(*) FROM ({before}) WHERE k <= p")
+
+
+def _by_bitmap(table: Table, key: Key, rows: str) -> int | None:
+    """One bit per possible integer, when they are few enough."""
+    if len(key.terms) > 1 or key.terms[0].type not in (Primitive("int"), Primitive("long")):
+        return None
+    low, high, n = table.all(f"SELECT min(k0), max(k0), count(*) FROM {key.of(rows)}")[0]
+    if not n:
+        return 0
+    if high - low >= min(_MOST_BITS, n * _BITS_PER_ROW):
+        return None
+    different = table.one(f"SELECT bit_count(bitstring_agg(k0, {low}, {high})) FROM {key.of(rows)}")
+    return int(n) - int(different)
+
+
+def _mostly_different(table: Table, key: Key, rows: str) -> bool:
+    sample = f"SELECT {key.columns} FROM {key.of(rows)} LIMIT {_PROBE}"
+    different, n = table.all(
+        f"SELECT count(*), sum(c) FROM (SELECT count(*) AS c FROM ({sample}) GROUP BY {key.columns})"
+    )[0]
+    return bool(n) and different * 2 > n
+
+
+def _by_sorting(table: Table, key: Key, rows: str) -> int:
+    width = range(len(key.terms))
+    before = ", ".join(f"lag(k{n}) OVER w AS p{n}" for n in width)
+    sql = f"SELECT {key.columns}, {before} FROM {key.of(rows)} WINDOW w AS (ORDER BY {key.columns})"
+    equal = " AND ".join(f"k{n} = p{n}" for n in width)
+    return int(table.one(f"SELECT count(*) FROM ({sql}) WHERE {equal}"))
+
+
+def _by_grouping(table: Table, key: Key, rows: str) -> int:
+    groups = f"SELECT count(*) AS c FROM {key.of(rows)} GROUP BY {key.columns}"
+    return int(table.one(f"SELECT coalesce(sum(c - 1), 0) FROM ({groups})"))
