@@ -27,7 +27,9 @@ suite and prints it.
 
 def main(names: list[str]) -> None:
     chosen = names or list(SUITES)
-    lines = [f"Measured {datetime.now(UTC):%Y-%m-%d} on {machine()}, duckdb {version('duckdb')}, pyarrow {version('pyarrow')}.\n"]
+    lines = [
+        f"Measured {datetime.now(UTC):%Y-%m-%d} on {machine()}, duckdb {version('duckdb')}, pyarrow {version('pyarrow')}.\n"
+    ]
     for name in chosen:
         title, suite = SUITES[name]
         lines += [f"## {title}\n", "| what | measured | bar | met |", "|---|---|---|---|"]

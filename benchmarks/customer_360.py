@@ -15,17 +15,36 @@ from benchmarks.measure import HERE, Figure, alternate, process, raymesh, tpch, 
 QUERY = (HERE / "customer_360.sql").read_text()
 COUNTS = ("orders", "finished_orders", "urgent_orders", "lines", "returned_lines", "late_lines")
 COLUMNS: dict[str, dict[str, Any]] = {
-    "customer_id": {"physicalType": "bigint", "primaryKey": True, "primaryKeyPosition": 1, "required": True, "unique": True},
-    "customer_name": {"physicalType": "varchar", "required": True, "logicalTypeOptions": {"pattern": "^Customer#[0-9]{9}$"}},
-    "nation_id": {"physicalType": "integer", "required": True, "logicalTypeOptions": {"minimum": 0, "maximum": 24}},
+    "customer_id": {
+        "physicalType": "bigint",
+        "primaryKey": True,
+        "primaryKeyPosition": 1,
+        "required": True,
+        "unique": True,
+    },
+    "customer_name": {
+        "physicalType": "varchar",
+        "required": True,
+        "logicalTypeOptions": {"pattern": "^Customer#[0-9]{9}$"},
+    },
+    "nation_id": {
+        "physicalType": "integer",
+        "required": True,
+        "logicalTypeOptions": {"minimum": 0, "maximum": 24},
+    },
     "segment": {
         "physicalType": "varchar",
         "required": True,
         "enum": [{"value": v} for v in ("AUTOMOBILE", "BUILDING", "FURNITURE", "HOUSEHOLD", "MACHINERY")],
     },
     "balance": {"physicalType": "decimal(15, 2)", "logicalTypeOptions": {"minimum": -1000, "maximum": 10000}},
-    "phone": {"physicalType": "varchar", "logicalTypeOptions": {"pattern": "^[0-9]{2}-[0-9]{3}-[0-9]{3}-[0-9]{4}$"}},
-    **{c: {"physicalType": "integer", "required": True, "logicalTypeOptions": {"minimum": 0}} for c in COUNTS},
+    "phone": {
+        "physicalType": "varchar",
+        "logicalTypeOptions": {"pattern": "^[0-9]{2}-[0-9]{3}-[0-9]{3}-[0-9]{4}$"},
+    },
+    **{
+        c: {"physicalType": "integer", "required": True, "logicalTypeOptions": {"minimum": 0}} for c in COUNTS
+    },
     "order_value": {"physicalType": "decimal(18, 2)", "required": True, "logicalTypeOptions": {"minimum": 0}},
     "first_order": {"physicalType": "date"},
     "last_order": {"physicalType": "date"},
@@ -34,7 +53,10 @@ COLUMNS: dict[str, dict[str, Any]] = {
     "average_discount": {"physicalType": "double", "logicalTypeOptions": {"minimum": 0, "maximum": 1}},
     "tier": {"physicalType": "varchar", "enum": [{"value": v} for v in ("prospect", "gold", "standard")]},
 }
-ORDER = [line.rsplit(" AS ", 1)[-1].strip(" ,\n") for line in QUERY.rsplit("SELECT", 1)[1].split("FROM")[0].splitlines()]
+ORDER = [
+    line.rsplit(" AS ", 1)[-1].strip(" ,\n")
+    for line in QUERY.rsplit("SELECT", 1)[1].split("FROM")[0].splitlines()
+]
 LOGICAL = {"bigint": "integer", "integer": "integer", "varchar": "string", "date": "date", "double": "number"}
 
 
@@ -104,23 +126,37 @@ def _against_dbt(mesh: Path, data: Path, scratch: Path, rounds: int) -> Iterator
 
 def write_mesh(root: Path, data: Path) -> Path:
     """The benchmark's mesh as files."""
+
     def put(path: str, content: dict[str, Any]) -> None:
         file = root / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(content))
 
     put("mesh.yaml", {"apiVersion": "raymesh/v1", "kind": "Mesh", "name": "bench"})
-    put("domains/tpch/domain.yaml", {"apiVersion": "raymesh/v1", "kind": "Domain", "name": "tpch", "owner": {"team": "bench"}})
+    put(
+        "domains/tpch/domain.yaml",
+        {"apiVersion": "raymesh/v1", "kind": "Domain", "name": "tpch", "owner": {"team": "bench"}},
+    )
     for table in ("customer", "orders", "lineitem"):
         put(
             f"domains/tpch/sources/{table}.yaml",
-            {"apiVersion": "raymesh/v1", "kind": "Source", "name": table, "type": "parquet", "location": str(data / f"{table}.parquet")},
+            {
+                "apiVersion": "raymesh/v1",
+                "kind": "Source",
+                "name": table,
+                "type": "parquet",
+                "location": str(data / f"{table}.parquet"),
+            },
         )
     folder = "domains/tpch/products/customer_360"
     put(
         f"{folder}/product.yaml",
         {
-            "apiVersion": "v1.1.0", "kind": "DataProduct", "id": "tpch.customer_360", "version": "1.0.0", "domain": "tpch",
+            "apiVersion": "v1.1.0",
+            "kind": "DataProduct",
+            "id": "tpch.customer_360",
+            "version": "1.0.0",
+            "domain": "tpch",
             "outputPorts": [{"name": "customer_360", "version": "1.0.0", "contractId": "tpch.customer_360"}],
         },
     )
@@ -132,15 +168,24 @@ def write_mesh(root: Path, data: Path) -> Path:
     put(
         f"{folder}/contract.yaml",
         {
-            "apiVersion": "v3.2.0", "kind": "DataContract", "id": "tpch.customer_360", "version": "1.0.0",
-            "schema": [{
-                "name": "customer_360",
-                "properties": properties,
-                "quality": [
-                    {"metric": "rowCount", "mustBeBetween": [100000, 200000]},
-                    {"type": "sql", "query": "SELECT count(*) FROM {table} WHERE first_order > last_order", "mustBe": 0},
-                ],
-            }],
+            "apiVersion": "v3.2.0",
+            "kind": "DataContract",
+            "id": "tpch.customer_360",
+            "version": "1.0.0",
+            "schema": [
+                {
+                    "name": "customer_360",
+                    "properties": properties,
+                    "quality": [
+                        {"metric": "rowCount", "mustBeBetween": [100000, 200000]},
+                        {
+                            "type": "sql",
+                            "query": "SELECT count(*) FROM {table} WHERE first_order > last_order",
+                            "mustBe": 0,
+                        },
+                    ],
+                }
+            ],
         },
     )
     sources = {t: f"source.{t}" for t in ("customer", "orders", "lineitem")}
@@ -151,7 +196,9 @@ def write_mesh(root: Path, data: Path) -> Path:
 def write_dbt(root: Path, data: Path) -> Path:
     """The same model, contract and rules as a dbt project."""
     (root / "models").mkdir(parents=True)
-    (root / "dbt_project.yml").write_text("name: bench\nversion: '1'\nprofile: bench\nmodel-paths: [models]\n")
+    (root / "dbt_project.yml").write_text(
+        "name: bench\nversion: '1'\nprofile: bench\nmodel-paths: [models]\n"
+    )
     (root / "profiles.yml").write_text(
         "bench:\n  target: dev\n  outputs:\n    dev: {type: duckdb, path: bench.duckdb, threads: 2}\n"
     )
@@ -167,7 +214,13 @@ def write_dbt(root: Path, data: Path) -> Path:
             tests.append("unique")
         if "enum" in column:
             tests.append({"accepted_values": {"arguments": {"values": [e["value"] for e in column["enum"]]}}})
-        columns.append({"name": name, "data_type": column["physicalType"].replace(" ", ""), "data_tests": tests})
-    model = {"name": "customer_360", "config": {"materialized": "table", "contract": {"enforced": True}}, "columns": columns}
+        columns.append(
+            {"name": name, "data_type": column["physicalType"].replace(" ", ""), "data_tests": tests}
+        )
+    model = {
+        "name": "customer_360",
+        "config": {"materialized": "table", "contract": {"enforced": True}},
+        "columns": columns,
+    }
     (root / "models" / "schema.yml").write_text(json.dumps({"version": 2, "models": [model]}))
     return root

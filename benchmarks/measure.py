@@ -41,7 +41,12 @@ def process(command: Sequence[str], *, cwd: Path | None = None, env: dict[str, s
     """Run a command to its end; raises RuntimeError with its output when it fails."""
     began = time.perf_counter()
     child = subprocess.Popen(
-        command, cwd=cwd, env={**os.environ, **(env or {})}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     assert child.stdout is not None
     output = child.stdout.read()
@@ -88,7 +93,9 @@ def tpch(scale: float) -> Path:
     if not (folder / "lineitem.parquet").exists():
         folder.mkdir(parents=True, exist_ok=True)
         program = Path(sys.executable).parent / "tpchgen-cli"
-        subprocess.run([str(program), "parquet", "-s", f"{scale:g}", "-o", str(folder)], check=True, capture_output=True)
+        subprocess.run(
+            [str(program), "parquet", "-s", f"{scale:g}", "-o", str(folder)], check=True, capture_output=True
+        )
     return folder
 
 

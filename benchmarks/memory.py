@@ -35,20 +35,32 @@ def _product(root: Path) -> None:
     folder = root / "domains/tpch/products/wide"
     folder.mkdir(parents=True)
     product = {
-        "apiVersion": "v1.1.0", "kind": "DataProduct", "id": "tpch.wide", "version": "1.0.0", "domain": "tpch",
+        "apiVersion": "v1.1.0",
+        "kind": "DataProduct",
+        "id": "tpch.wide",
+        "version": "1.0.0",
+        "domain": "tpch",
         "outputPorts": [{"name": "wide", "version": "1.0.0", "contractId": "tpch.wide"}],
         "customProperties": [{"property": "sortBy", "value": ["comment"], "vendor": "raymesh"}],
     }
     contract = {
-        "apiVersion": "v3.2.0", "kind": "DataContract", "id": "tpch.wide", "version": "1.0.0",
-        "schema": [{"name": "wide", "properties": [
-            {"name": "copy", "logicalType": "integer", "physicalType": "bigint"},
-            {"name": "order_id", "logicalType": "integer", "physicalType": "bigint"},
-            {"name": "line", "logicalType": "integer", "physicalType": "integer"},
-            {"name": "comment", "logicalType": "string", "physicalType": "varchar"},
-            {"name": "instruction", "logicalType": "string", "physicalType": "varchar"},
-            {"name": "price", "logicalType": "number", "physicalType": "decimal(15,2)"},
-        ]}],
+        "apiVersion": "v3.2.0",
+        "kind": "DataContract",
+        "id": "tpch.wide",
+        "version": "1.0.0",
+        "schema": [
+            {
+                "name": "wide",
+                "properties": [
+                    {"name": "copy", "logicalType": "integer", "physicalType": "bigint"},
+                    {"name": "order_id", "logicalType": "integer", "physicalType": "bigint"},
+                    {"name": "line", "logicalType": "integer", "physicalType": "integer"},
+                    {"name": "comment", "logicalType": "string", "physicalType": "varchar"},
+                    {"name": "instruction", "logicalType": "string", "physicalType": "varchar"},
+                    {"name": "price", "logicalType": "number", "physicalType": "decimal(15,2)"},
+                ],
+            }
+        ],
     }
     (folder / "product.yaml").write_text(json.dumps(product))
     (folder / "contract.yaml").write_text(json.dumps(contract))

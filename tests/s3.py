@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from uuid import uuid4
 
@@ -31,7 +32,7 @@ class Bucket:
             "secretAccessKey": "secret-of-tests",
         }
 
-    @property
+    @cached_property
     def files(self) -> Any:
         """An fsspec file system."""
         import s3fs

@@ -87,12 +87,12 @@ class Mesh:
         every event on the calling thread.
         """
         from raymesh.actions.events import RunFinished
-        from raymesh.actions.invocation import RunOptions
+        from raymesh.actions.invocation import RunOptions, default_jobs
         from raymesh.actions.run import run
         from raymesh.actions.select import select
 
         products = select(self._workspace, selection)
-        options = RunOptions(engine=engine, refresh=refresh, **({"jobs": jobs} if jobs else {}))
+        options = RunOptions(engine=engine, refresh=refresh, jobs=jobs or default_jobs())
         finished: RunFinished | None = None
         for event in run(self._workspace, products, options):
             if on_event is not None:
@@ -122,7 +122,9 @@ class Mesh:
         pinned = pin(self._workspace.storage, product, version)
         known = pinned.scan.schema.names
         if missing := [c for c in columns or () if c not in known]:
-            raise NotFoundError(f"{product} has no column {', '.join(missing)}", hint=f"columns: {', '.join(known)}")
+            raise NotFoundError(
+                f"{product} has no column {', '.join(missing)}", hint=f"columns: {', '.join(known)}"
+            )
         condition = parse_condition(where, pinned.scan.schema) if where else None
         arguments = {"columns": columns, "where": condition, "limit": limit}
         return Reading(self, product, pinned, arguments)
@@ -171,7 +173,9 @@ class Mesh:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Mesh {self.name}: {len(self.domains)} domains, {len(self.products)} products at {self.root}>"
+        return (
+            f"<Mesh {self.name}: {len(self.domains)} domains, {len(self.products)} products at {self.root}>"
+        )
 
     def _repr_html_(self) -> str:
         from raymesh.render.html import mesh_card

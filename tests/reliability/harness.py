@@ -6,14 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from meshes import write_mesh, write_product
-
 import raymesh
+from meshes import write_mesh, write_product
 from raymesh.actions.invocation import Invocation, RunOptions
 from raymesh.actions.maintain import MaintainOptions, maintain
 
 BUILDER = Path(__file__).with_name("builder.py")
-FAST = 'SELECT {value}::bigint AS value, range AS id FROM range({rows})'
+FAST = "SELECT {value}::bigint AS value, range AS id FROM range({rows})"
 
 
 def two_products(root: Path, value: int, *, state: str | None = None, rows: int = 1000) -> Path:
@@ -22,7 +21,12 @@ def two_products(root: Path, value: int, *, state: str | None = None, rows: int 
         write_mesh(root, state=state)
     columns = {
         "value": {"physicalType": "bigint", "logicalType": "integer", "required": True},
-        "id": {"physicalType": "bigint", "logicalType": "integer", "primaryKey": True, "primaryKeyPosition": 1},
+        "id": {
+            "physicalType": "bigint",
+            "logicalType": "integer",
+            "primaryKey": True,
+            "primaryKeyPosition": 1,
+        },
     }
     write_product(root, "shop.first", columns, sql=FAST.format(value=value, rows=rows), targetFileSize="1MB")
     write_product(root, "shop.second", columns, sql="SELECT value, id FROM shop.first")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from reliability.harness import assert_recovers, assert_sound, builder, two_products
 
 import raymesh
+from reliability.harness import assert_recovers, assert_sound, builder, two_products
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])

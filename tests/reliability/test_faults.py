@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from reliability.harness import assert_recovers, assert_sound, build, two_products
 
 from raymesh.spi.faults import POINTS
+from reliability.harness import assert_recovers, assert_sound, build, two_products
 
 OLD, NEW = (1, 1000), (2, 1500)
 FAULTS = ("raise", "enospc", "exit", "kill", "interrupt")
@@ -29,7 +29,11 @@ def published(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def test_a_fault_leaves_the_old_or_the_new_version_and_the_next_run_succeeds(
     published: Path, point: str, fault: str, request: pytest.FixtureRequest
 ) -> None:
-    if "postgres" in request.node.name and fault in ("raise", "exit") and not request.config.getoption("--complete"):
+    if (
+        "postgres" in request.node.name
+        and fault in ("raise", "exit")
+        and not request.config.getoption("--complete")
+    ):
         pytest.skip("sampled: run with --complete")
     code, output = build(published, "--at", point, "--fault", fault)
     assert f"reached {point}" in output, f"the point was never reached:\n{output}"

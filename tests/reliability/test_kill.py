@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from reliability.harness import assert_recovers, assert_sound, builder, two_products
 
 ROUNDS = 5

@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
-from reliability.harness import assert_recovers, assert_sound, two_products
 
 import raymesh
+from reliability.harness import assert_recovers, assert_sound, two_products
 
 
 def test_an_acknowledged_version_survives_losing_every_unsynced_write(

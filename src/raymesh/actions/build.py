@@ -22,21 +22,21 @@ from raymesh.errors import (
     CancelledError,
     CommitUnknownError,
     InternalError,
-    LeaseLostError,
     MeshError,
     StorageError,
 )
 from raymesh.quality.judge import judge
 from raymesh.spi.engine import BuildOutcome, Control, StagedOutput
 from raymesh.spi.faults import at
-from raymesh.spi.state import Run, Version
+from raymesh.spi.state import Run
 from raymesh.spi.tables import StagedChange, TableChange
 
 if TYPE_CHECKING:
     from raymesh.actions.invocation import Invocation
     from raymesh.mesh.plan import BuildPlan, Output
     from raymesh.quality.model import Verdict
-    from raymesh.spi.state import Lease
+    from raymesh.spi.state import Lease, StateStore
+    from raymesh.spi.tables import TableStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,25 @@ class Judged:
     output: Output
     staged: StagedOutput
     verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """One run at work: what was decided, what is built, under which lease."""
+
+    decision: Decision
+    plan: BuildPlan
+    run: Run
+    lease: Lease
+    invocation: Invocation
+
+    @property
+    def state(self) -> StateStore:
+        return self.invocation.workspace.state
+
+    @property
+    def tables(self) -> TableStore:
+        return self.invocation.workspace.tables
 
 
 def build_product(product: str, invocation: Invocation) -> ProductReport:
@@ -61,13 +80,14 @@ def build_product(product: str, invocation: Invocation) -> ProductReport:
         report = ProductReport(product, "interrupted", reason=stop.message)
     except MeshError as error:
         report = ProductReport(product, "failed", reason=error.message, error=error)
-    except Exception as fault:  # a fault of ours in one product must not take the others down
+    except Exception as fault:  # noqa: BLE001  # a fault of ours in one product must not take the others down
         internal = InternalError(f"{type(fault).__name__}: {fault}", traceback.format_exc())
         report = ProductReport(product, "failed", reason=internal.message, error=internal)
     return replace(report, seconds=time.perf_counter() - began)
 
 
 def _build(product: str, invocation: Invocation) -> ProductReport:
+    invocation.check_cancelled()
     decision = decide(invocation, product, new_id())
     if decision.plan is None:
         return _unchanged(decision)
@@ -77,7 +97,18 @@ def _build(product: str, invocation: Invocation) -> ProductReport:
         decision = decide(invocation, product, decision.run_id)
         if decision.plan is None:
             return _unchanged(decision)
-        return _attempt(decision, decision.plan, lease, invocation)
+        run = Run(
+            run_id=decision.run_id,
+            invocation=invocation.id,
+            product=product,
+            engine=decision.engine,
+            started_at=datetime.now(UTC),
+            fingerprint=decision.plan.fingerprint,
+            reason=decision.reason,
+            actor=actor(),
+            host=host(),
+        )
+        return _attempt(_Attempt(decision, decision.plan, run, lease, invocation))
 
 
 def _unchanged(decision: Decision) -> ProductReport:
@@ -94,62 +125,51 @@ def _unchanged(decision: Decision) -> ProductReport:
     )
 
 
-def _attempt(decision: Decision, plan: BuildPlan, lease: Lease, invocation: Invocation) -> ProductReport:
-    invocation.emit(ProductStarted(decision.product, decision.engine, decision.reason))
-    run = Run(
-        run_id=plan.run_id,
-        invocation=invocation.id,
-        product=decision.product,
-        engine=decision.engine,
-        started_at=datetime.now(UTC),
-        fingerprint=plan.fingerprint,
-        reason=decision.reason,
-        actor=actor(),
-        host=host(),
-    )
-    state = invocation.workspace.state
-    state.start_run(run)
+def _attempt(work: _Attempt) -> ProductReport:
+    work.invocation.emit(ProductStarted(work.decision.product, work.decision.engine, work.decision.reason))
+    work.state.start_run(work.run)
     try:
-        return _judge_and_publish(decision, plan, run, lease, invocation)
+        return _judge_and_publish(work)
     except CommitUnknownError as unknown:
-        return _settle_commit(decision, plan, run, unknown, invocation)
+        return _settle_commit(work, unknown)
     except BaseException as error:  # whatever it is, the run must not stay open
-        status = "interrupted" if isinstance(error, CancelledError | KeyboardInterrupt) else "failed"
-        reason = error.message if isinstance(error, MeshError) else f"{type(error).__name__}: {error}"
-        with suppress(StorageError):
-            state.finish_run(
-                replace(
-                    run,
-                    status=status,
-                    finished_at=datetime.now(UTC),
-                    reason=reason,
-                    error=evidence.error_record(error),
-                )
-            )
+        _close(work, error)
         raise
 
 
-def _judge_and_publish(
-    decision: Decision, plan: BuildPlan, run: Run, lease: Lease, invocation: Invocation
-) -> ProductReport:
-    engine = invocation.engine(decision.engine)
-    control = Control(progress=invocation.emit, cancelled=lambda: invocation.cancelled)
-    outcome = engine.build(plan, control)
-    tables = invocation.workspace.tables
+def _close(work: _Attempt, error: BaseException) -> None:
+    """Write down how the run ended; when even that fails, the next builder does it (`settle`)."""
+    stopped = isinstance(error, CancelledError | KeyboardInterrupt)
+    reason = error.message if isinstance(error, MeshError) else f"{type(error).__name__}: {error}"
+    ended = replace(
+        work.run,
+        status="interrupted" if stopped else "failed",
+        finished_at=datetime.now(UTC),
+        reason=reason,
+        error=evidence.error_record(error),
+    )
+    with suppress(StorageError):
+        work.state.finish_run(ended)
+
+
+def _judge_and_publish(work: _Attempt) -> ProductReport:
+    engine = work.invocation.engine(work.decision.engine)
+    control = Control(progress=work.invocation.emit, cancelled=lambda: work.invocation.cancelled)
+    outcome = engine.build(work.plan, control)
     try:
         judged = tuple(
             Judged(output, staged, judge(output.checks, staged.measurements))
-            for output, staged in zip(plan.outputs, outcome.outputs, strict=True)
+            for output, staged in zip(work.plan.outputs, outcome.outputs, strict=True)
         )
         at("verdict_reached")
-        if reason := _blocking(judged, decision):
-            return _block(judged, run, reason, outcome, invocation)
-        return _publish(decision, judged, run, lease, outcome, invocation)
+        if reason := _blocking(judged, work.decision):
+            return _block(work, judged, reason, outcome)
+        return _publish(work, judged, outcome)
     except CommitUnknownError:
-        raise
+        raise  # the files may be published: they stay until that is known
     except BaseException:
         with suppress(StorageError):
-            tables.delete_files([f.path for o in outcome.outputs for f in o.files])
+            work.tables.delete_files([f.path for o in outcome.outputs for f in o.files])
         raise
 
 
@@ -166,94 +186,73 @@ def _blocking(judged: Sequence[Judged], decision: Decision) -> str:
     return ""
 
 
-def _block(
-    judged: Sequence[Judged], run: Run, reason: str, outcome: BuildOutcome, invocation: Invocation
-) -> ProductReport:
-    workspace = invocation.workspace
-    workspace.tables.delete_files([f.path for j in judged for f in j.staged.files])
-    finished = evidence.finished(run, "blocked", reason, judged, outcome)
-    with workspace.state.write() as tx:
+def _block(work: _Attempt, judged: Sequence[Judged], reason: str, outcome: BuildOutcome) -> ProductReport:
+    work.tables.delete_files([f.path for j in judged for f in j.staged.files])
+    finished = evidence.finished(work.run, "blocked", reason, judged, outcome)
+    with work.state.write() as tx:
         for j in judged:
-            workspace.state.record_checks(tx, run.run_id, j.output.port, evidence.check_records(j.verdict))
-        workspace.state.finish_run(finished, within=tx)
+            work.state.record_checks(tx, work.run.run_id, j.output.port, evidence.check_records(j.verdict))
+        work.state.finish_run(finished, within=tx)
     return evidence.report(finished, judged, failing=True)
 
 
-def _publish(
-    decision: Decision,
-    judged: Sequence[Judged],
-    run: Run,
-    lease: Lease,
-    outcome: BuildOutcome,
-    invocation: Invocation,
-) -> ProductReport:
-    workspace = invocation.workspace
-    state, tables = workspace.state, workspace.tables
-    tables.sync([f.path for j in judged for f in j.staged.files])
+def _publish(work: _Attempt, judged: Sequence[Judged], outcome: BuildOutcome) -> ProductReport:
+    work.tables.sync([f.path for j in judged for f in j.staged.files])
     at("files_synced")
     staged: list[StagedChange] = []
     try:
-        staged.extend(tables.stage(_change(j, decision, run)) for j in judged)
-        finished = evidence.finished(run, "published", decision.reason, judged, outcome)
+        for j in judged:
+            staged.append(work.tables.stage(_change(work, j)))  # noqa: PERF401  # what was staged is cleaned up below
+        finished = evidence.finished(work.run, "published", work.decision.reason, judged, outcome)
         versions = [
-            evidence.version(j, s, decision, finished) for j, s in zip(judged, staged, strict=True)
+            evidence.version(j, s, work.decision, finished) for j, s in zip(judged, staged, strict=True)
         ]
-        invocation.check_cancelled()
-        with state.write(lease) as tx:
+        work.invocation.check_cancelled()
+        with work.state.write(work.lease) as tx:
             at("before_commit")
-            tables.commit(staged, tx)
-            evidence.record(state, tx, decision, judged, versions, finished)
+            work.tables.commit(staged, tx)
+            evidence.record(evidence.Target(work.state, tx), work.decision, judged, versions, finished)
     except CommitUnknownError:
         raise
     except BaseException:
-        tables.discard(staged)
+        work.tables.discard(staged)
         raise
     at("after_commit")
-    return evidence.report(finished, judged, version=_default(versions))
+    return evidence.report(finished, judged, version=versions[0])
 
 
-def _default(versions: Sequence[Version]) -> Version:
-    return versions[0]
-
-
-def _change(judged: Judged, decision: Decision, run: Run) -> TableChange:
+def _change(work: _Attempt, judged: Judged) -> TableChange:
     output, staged = judged.output, judged.staged
-    current = decision.current.get(output.port)
+    current = work.decision.current.get(output.port)
     score = judged.verdict.score
     return TableChange(
         table=output.table,
         kind="append" if output.mode == "append" and output.kept is not None else "replace",
-        base=decision.heads.get(output.table),
+        base=work.decision.heads.get(output.table),
         schema=staged.schema,
         files=staged.files,
         layout=output.layout,
         properties={
-            "raymesh.run-id": run.run_id,
+            "raymesh.run-id": work.run.run_id,
             "raymesh.version": str(current.number + 1 if current else 1),
-            "raymesh.contract-version": decision.contracts[output.port].version,
-            "raymesh.fingerprint": run.fingerprint,
+            "raymesh.contract-version": work.decision.contracts[output.port].version,
+            "raymesh.fingerprint": work.run.fingerprint,
             "raymesh.quality-score": "" if score is None else f"{score:.6f}",
         },
     )
 
 
-def _settle_commit(
-    decision: Decision, plan: BuildPlan, run: Run, unknown: CommitUnknownError, invocation: Invocation
-) -> ProductReport:
+def _settle_commit(work: _Attempt, unknown: CommitUnknownError) -> ProductReport:
     """The answer to the commit was lost: look the run up instead of assuming either way."""
-    state = invocation.workspace.state
-    current = state.current([decision.product])
-    version = current.get((decision.product, plan.outputs[0].port))
-    if version is not None and version.run_id == run.run_id:
-        return evidence.report_of_version(version, decision.engine, decision.reason)
-    paths = [p for p, _ in _staged_by(run.run_id, [o.table for o in plan.outputs], invocation)]
-    invocation.workspace.tables.delete_files(paths)
-    state.finish_run(
-        replace(run, status="failed", finished_at=datetime.now(UTC), reason=unknown.message)
-    )
+    product = work.decision.product
+    version = work.state.current([product]).get((product, work.plan.outputs[0].port))
+    if version is not None and version.run_id == work.run.run_id:
+        return evidence.report_of_version(version, work.decision.engine, work.decision.reason)
+    tables = [o.table for o in work.plan.outputs]
+    work.tables.delete_files([p for p, _ in _staged_by(work.run.run_id, tables, work.invocation)])
+    _close(work, unknown)
     raise StorageError(
-        f"the database was lost during the commit of {decision.product}; it did not take effect",
-        hint="run again",
+        f"the database was lost during the commit of {product}; it did not take effect", hint="run again"
     ) from unknown
 
 
@@ -286,6 +285,3 @@ def _staged_by(run_id: str, tables: Sequence[str], invocation: Invocation) -> li
             if run_id in path.rsplit("/", 1)[-1] and path not in live:
                 found.append((path, size))
     return found
-
-
-__all__ = ["Judged", "LeaseLostError", "build_product", "settle"]

@@ -6,12 +6,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from raymesh.actions.evidence import file_state_to_json
 from raymesh.actions.ids import actor, host, new_id
 from raymesh.actions.limits import limits_for
 from raymesh.actions.read import scan_of
 from raymesh.errors import StorageError
 from raymesh.mesh.plan import BuildPlan, Input, Layout, Output, Promise, Scan, Transform
+from raymesh.quality.state import file_state_to_json
 from raymesh.spec.types import TableSchema
 from raymesh.spi.engine import Control
 from raymesh.spi.state import FileRecord, Run
@@ -40,7 +40,7 @@ def compact(invocation: Invocation, current: Version, lease: Lease, *, dry_run: 
     scan = scan_of(invocation.workspace.storage, current)
     run_id = new_id()
     staged = _rewrite(invocation, current, scan, layout, run_id)
-    _publish(invocation, current, staged, layout, lease, run_id)
+    _publish(invocation, current, staged, layout, lease=lease, run_id=run_id)
     return len(files), len(staged.files)
 
 
@@ -84,7 +84,13 @@ def _rewrite(
 
 
 def _publish(
-    invocation: Invocation, current: Version, staged: StagedOutput, layout: Layout, lease: Lease, run_id: str
+    invocation: Invocation,
+    current: Version,
+    staged: StagedOutput,
+    layout: Layout,
+    *,
+    lease: Lease,
+    run_id: str,
 ) -> None:
     state, tables = invocation.workspace.state, invocation.workspace.tables
     old = [f.path for f in state.files(current)]
@@ -102,7 +108,9 @@ def _publish(
         )
     )
     now = datetime.now(UTC)
-    run = Run(run_id, invocation.id, current.product, "local", now, reason="compaction", actor=actor(), host=host())
+    run = Run(
+        run_id, invocation.id, current.product, "local", now, reason="compaction", actor=actor(), host=host()
+    )
     version = replace(
         current,
         number=current.number + 1,
@@ -123,5 +131,6 @@ def _publish(
         tables.commit([change], tx)
         state.replace_files(tx, version, records)
         state.finish_run(
-            replace(run, status="published", finished_at=now, rows=version.rows, bytes=version.bytes), within=tx
+            replace(run, status="published", finished_at=now, rows=version.rows, bytes=version.bytes),
+            within=tx,
         )

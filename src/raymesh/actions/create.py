@@ -24,7 +24,9 @@ def init(root: Path, name: str) -> Written:
     """A new, empty mesh in `root`. Raises UsageError when there is one already or `name` cannot be a name."""
     _name("mesh", name)
     if (root / "mesh.yaml").exists():
-        raise UsageError(f"{root / 'mesh.yaml'} exists already", hint="raymesh new domain NAME goes on from there")
+        raise UsageError(
+            f"{root / 'mesh.yaml'} exists already", hint="raymesh new domain NAME goes on from there"
+        )
     mesh = {
         "apiVersion": "raymesh/v1",
         "kind": "Mesh",
@@ -90,7 +92,9 @@ def new_product(
         f"{folder}/contract.yaml": to_yaml(dict(contract) if contract else _contract(domain, short)),
     }
     if source is None:
-        files[f"{folder}/transform.sql"] = sql or "-- one SELECT; name other products as domain.product\nSELECT 1 AS id\n"
+        files[f"{folder}/transform.sql"] = (
+            sql or "-- one SELECT; name other products as domain.product\nSELECT 1 AS id\n"
+        )
     return Written(_write(root, files), f"raymesh validate && raymesh run {name}")
 
 
@@ -104,7 +108,9 @@ def _product(domain: str, short: str, source: str | None) -> dict[str, Any]:
         "status": "draft",
         "domain": domain,
         "description": {"purpose": f"What {short} is for.", "usage": "Who should use it, and how."},
-        "outputPorts": [{"name": short, "version": "1.0.0", "contractId": f"{domain}.{short}", "type": "tables"}],
+        "outputPorts": [
+            {"name": short, "version": "1.0.0", "contractId": f"{domain}.{short}", "type": "tables"}
+        ],
         "team": {"name": f"{domain}-team"},
     }
     if source is not None:

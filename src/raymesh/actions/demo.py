@@ -24,7 +24,9 @@ def write_demo(target: Path) -> bool:
         _note_data(target, data)
         return False
     if target.is_dir() and any(target.iterdir()):
-        raise UsageError(f"{target} is not empty and holds no mesh", hint="name another folder: raymesh demo DIR")
+        raise UsageError(
+            f"{target} is not empty and holds no mesh", hint="name another folder: raymesh demo DIR"
+        )
     with as_file(files("raymesh").joinpath("demo", "retail")) as template:
         shutil.copytree(template, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     _note_data(target, data)

@@ -47,7 +47,9 @@ def _installed(package: str) -> str | None:
 
 
 def _software() -> Iterator[Finding]:
-    yield Finding("python", sys.version_info >= (3, 11), f"{platform.python_version()} on {platform.platform()}")
+    yield Finding(
+        "python", sys.version_info >= (3, 11), f"{platform.python_version()} on {platform.platform()}"
+    )
     found = {p: _installed(p) for p in NEEDED}
     missing = [p for p, v in found.items() if v is None]
     text = ", ".join(f"{p} {v}" for p, v in found.items() if v)

@@ -109,4 +109,6 @@ class Tick:
     """Time passes while builds go on; renderers refresh, callers may stop the run."""
 
 
-Event: TypeAlias = RunStarted | ProductStarted | ProductWaiting | Progress | ProductFinished | RunFinished | Note | Tick
+Event: TypeAlias = (
+    RunStarted | ProductStarted | ProductWaiting | Progress | ProductFinished | RunFinished | Note | Tick
+)

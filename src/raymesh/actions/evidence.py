@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 def error_record(error: BaseException) -> dict[str, Any]:
     """An error as evidence: code, message, way out, places, and the user's own traceback."""
     if not isinstance(error, MeshError):
-        return {"code": "internal", "message": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()}
+        return {
+            "code": "internal",
+            "message": f"{type(error).__name__}: {error}",
+            "trace": traceback.format_exc(),
+        }
     record: dict[str, Any] = {"code": error.code, "message": error.message, "hint": error.hint}
     record["spans"] = [str(s) for s in error.spans]
     if isinstance(error, TransformError) and error.traceback_text:
@@ -59,9 +63,7 @@ def check_records(verdict: Verdict) -> list[CheckRecord]:
     ]
 
 
-def finished(
-    run: Run, status: Any, reason: str, judged: Sequence[Judged], outcome: BuildOutcome
-) -> Run:
+def finished(run: Run, status: Any, reason: str, judged: Sequence[Judged], outcome: BuildOutcome) -> Run:
     """The run as it ended: rows and bytes over all outputs, score of the default port, counts of results."""
     counts: dict[str, int] = {}
     for j in judged:
@@ -112,15 +114,19 @@ def version(judged: Judged, staged: StagedChange, decision: Decision, run: Run) 
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where evidence goes: the store and its open transaction."""
+
+    state: StateStore
+    tx: Transaction
+
+
 def record(
-    state: StateStore,
-    tx: Transaction,
-    decision: Decision,
-    judged: Sequence[Judged],
-    versions: Sequence[Version],
-    run: Run,
+    target: Target, decision: Decision, judged: Sequence[Judged], versions: Sequence[Version], run: Run
 ) -> None:
     """Write all evidence of a publish inside the publishing transaction."""
+    state, tx = target.state, target.tx
     for j, v in zip(judged, versions, strict=True):
         files = file_records(j)
         if j.output.kept is not None:

@@ -92,7 +92,9 @@ def history(storage: Storage, name: str, limit: int = 20) -> History:
     )
 
 
-def diff(storage: Storage, name: str, old: int | None, new: int | None) -> tuple[Version, Version, VersionDiff]:
+def diff(
+    storage: Storage, name: str, old: int | None, new: int | None
+) -> tuple[Version, Version, VersionDiff]:
     """What changed between two versions of a port: by default between the current one and the one before it.
 
     Raises NotFoundError when there is no such version.

@@ -24,13 +24,18 @@ LEASE_SECONDS = 30.0
 POLL_SECONDS = 0.2
 
 
+def default_jobs() -> int:
+    """Products built side by side when nobody says: one per processor, at most four."""
+    return max(1, min(4, os.cpu_count() or 1))
+
+
 @dataclass(frozen=True, slots=True)
 class RunOptions:
     """How a command wants its products built. `engine` overrides documents; `refresh` rebuilds even what is
     unchanged and appends nothing but whole tables; `wait_seconds` bounds waiting for another builder."""
 
     engine: str | None = None
-    jobs: int = field(default_factory=lambda: max(1, min(4, os.cpu_count() or 1)))
+    jobs: int = field(default_factory=default_jobs)
     refresh: bool = False
     wait_seconds: float = 600.0
 

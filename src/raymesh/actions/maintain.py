@@ -90,9 +90,7 @@ def expirable(versions: Sequence[Version], policy: SnapshotPolicy, now: datetime
     return [v for v in newest if v not in kept and v.snapshot_id not in shared]
 
 
-def _expire(
-    invocation: Invocation, current: Version, lease: Lease, *, dry_run: bool
-) -> tuple[int, ...]:
+def _expire(invocation: Invocation, current: Version, lease: Lease, *, dry_run: bool) -> tuple[int, ...]:
     workspace = invocation.workspace
     policy = workspace.graph.product(current.product).documents.settings.snapshots or workspace.spec.snapshots
     versions = workspace.state.versions(current.product, current.port, limit=100_000)

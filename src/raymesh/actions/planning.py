@@ -94,12 +94,14 @@ def decide(invocation: Invocation, name: str, run_id: str) -> Decision:
     complete = len(now.current) == len(product.ports)
     engine = _engine(workspace, product, options)
     if served and served.fingerprint == mark and complete and untouched and not options.refresh:
-        return Decision(name, run_id, engine, "nothing it is made from has changed", None, now.current, now.heads)
+        return Decision(
+            name, run_id, engine, "nothing it is made from has changed", None, now.current, now.heads
+        )
     return Decision(
         product=name,
         run_id=run_id,
         engine=engine,
-        reason=_reason(served, mark, now, options, untouched=untouched),
+        reason=_reason(served, mark, options, untouched=untouched),
         plan=_plan(workspace, product, now, _Frame(run_id, mark, options)),
         current=now.current,
         heads=now.heads,
@@ -110,7 +112,7 @@ def decide(invocation: Invocation, name: str, run_id: str) -> Decision:
     )
 
 
-def _reason(served: Version | None, mark: str, now: _Now, options: RunOptions, *, untouched: bool) -> str:
+def _reason(served: Version | None, mark: str, options: RunOptions, *, untouched: bool) -> str:
     if served is None:
         return "first build"
     if options.refresh:
@@ -220,7 +222,7 @@ def _plan(workspace: Workspace, product: Product, now: _Now, frame: _Frame) -> B
         run_id=frame.run_id,
         root=str(workspace.root),
         inputs=now.inputs,
-        outputs=tuple(_output(workspace, product, port, now, frame) for port in product.ports),
+        outputs=tuple(_output(workspace, port, now, frame) for port in product.ports),
         limits=limits_for(workspace, product.name, frame.options.jobs),
         fingerprint=frame.fingerprint,
         storage=_storage(workspace),
@@ -232,7 +234,7 @@ def _storage(workspace: Workspace) -> Mapping[str, Any]:
     return {} if s3 is None else {"s3": s3.model_dump(by_alias=True, exclude_none=True)}
 
 
-def _output(workspace: Workspace, product: Product, port: Port, now: _Now, frame: _Frame) -> Output:
+def _output(workspace: Workspace, port: Port, now: _Now, frame: _Frame) -> Output:
     version = now.current.get(port.name)
     previous = version.contract if version else None
     settings = port.settings

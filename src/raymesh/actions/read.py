@@ -90,7 +90,7 @@ def _older(storage: Storage, name: str, number: int) -> Pinned:
 def _unknown(storage: Storage, name: str) -> NotFoundError:
     from difflib import get_close_matches
 
-    product, port = split_name(name)
+    product, _ = split_name(name)
     published = sorted({p if q == DEFAULT_PORT else f"{p}__{q}" for p, q in storage.state.current()})
     close = get_close_matches(name, published, n=1)
     if close:

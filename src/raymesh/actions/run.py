@@ -102,7 +102,9 @@ class _Schedule:
         start: list[str] = []
         for product in list(self._pending):
             inputs = self._waits[product]
-            if stopped := [u for u in sorted(inputs) if u in self._ended and self._ended[u].status in STOPPED]:
+            if stopped := [
+                u for u in sorted(inputs) if u in self._ended and self._ended[u].status in STOPPED
+            ]:
                 self._pending.remove(product)
                 self._skip(product, stopped[0])
             elif all(u in self._ended for u in inputs):

@@ -52,7 +52,9 @@ def _count(root: Path) -> tuple[int, int]:
 def _bind(graph: Graph) -> Iterator[Diagnostic]:
     from raymesh.spi import registry
 
-    ports = [p for product in graph.products.values() for p in product.ports if p.transform and p.transform.sql]
+    ports = [
+        p for product in graph.products.values() for p in product.ports if p.transform and p.transform.sql
+    ]
     if not ports:
         return
     engine: Engine = registry.load("engines", "local")()

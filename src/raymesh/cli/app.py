@@ -76,7 +76,9 @@ def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 @click.option(
     "-C", "--mesh", "folder", metavar="DIR", help="Folder of mesh.yaml; default: here or the nearest above."
 )
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version.")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version."
+)
 @click.pass_context
 def cli(ctx: click.Context, folder: str | None) -> None:
     """A data mesh that runs: domains own data products as code, contracts decide what is published."""

@@ -68,7 +68,9 @@ def domain(folder: str | None, name: str, team: str | None, output: str) -> int:
 @new.command()
 @click.argument("name")
 @click.option("--type", "kind", type=click.Choice(TYPES), default="parquet", show_default=True)
-@click.option("--location", required=True, help="File, glob, folder, s3://…, or postgresql://host:port/database.")
+@click.option(
+    "--location", required=True, help="File, glob, folder, s3://…, or postgresql://host:port/database."
+)
 @click.option("--table", help="Table of a database: schema.table.")
 @output_option
 @click.pass_obj
@@ -81,7 +83,9 @@ def source(folder: str | None, name: str, kind: str, location: str, table: str |
 
 @new.command()
 @click.argument("name")
-@click.option("--source", "origin", help="Ingest this source of the domain; its contract is inferred from the data.")
+@click.option(
+    "--source", "origin", help="Ingest this source of the domain; its contract is inferred from the data."
+)
 @click.option("--sql", help="The query of its transform.sql.")
 @output_option
 @click.pass_obj

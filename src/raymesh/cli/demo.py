@@ -21,14 +21,14 @@ def demo(directory: str, engine: str | None, jobs: int | None, output: str) -> i
     Run again, everything is unchanged. Edit any file and run again to see what follows.
     """
     from raymesh.actions.demo import write_demo
-    from raymesh.actions.invocation import RunOptions
+    from raymesh.actions.invocation import RunOptions, default_jobs
     from raymesh.actions.workspace import open_workspace
     from raymesh.cli.run import perform
 
     root = Path(directory)
     fresh = write_demo(root)
     say(f"{'wrote the retail mesh to' if fresh else 'found the retail mesh in'} {root}/")
-    options = RunOptions(engine=engine, **({"jobs": jobs} if jobs else {}))
+    options = RunOptions(engine=engine, jobs=jobs or default_jobs())
     with open_workspace(root) as workspace:
         finished = perform(workspace, workspace.graph.order, options, output=output)
     if output == "text" and finished.exit_code == 0:

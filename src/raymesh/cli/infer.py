@@ -12,7 +12,9 @@ from raymesh.cli.report import put, say
 @click.command()
 @click.argument("target")
 @click.option("--id", "identifier", help="Id of the contract; default: the name of the data.")
-@click.option("--sample", type=click.IntRange(1), default=100_000, show_default=True, help="Rows looked at for formats.")
+@click.option(
+    "--sample", type=click.IntRange(1), default=100_000, show_default=True, help="Rows looked at for formats."
+)
 @click.option("--to", type=click.Path(dir_okay=False), help="Write to a file, which must not exist yet.")
 @click.pass_obj
 def infer(folder: str | None, target: str, identifier: str | None, sample: int, to: str | None) -> int:

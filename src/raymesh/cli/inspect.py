@@ -45,13 +45,17 @@ def ls(folder: str | None, selection: tuple[str, ...], output: str) -> int:
             item.version.number if item.version else "",
             amount(item.version.rows) if item.version else "",
             size(item.version.bytes) if item.version else "",
-            f"{item.version.quality_score:.3f}" if item.version and item.version.quality_score is not None else "",
+            f"{item.version.quality_score:.3f}"
+            if item.version and item.version.quality_score is not None
+            else "",
             moment(item.version.published_at) if item.version else "",
             item.last.status if item.last else "never built",
         )
         for item in found
     ]
-    put_table(("product", "version", "rows", "size", "quality", "published", "last run"), rows, right=(1, 2, 3, 4))
+    put_table(
+        ("product", "version", "rows", "size", "quality", "published", "last run"), rows, right=(1, 2, 3, 4)
+    )
     return 0
 
 
@@ -130,7 +134,13 @@ def _show(found: Details) -> None:
         )
     put("")
     columns = [
-        (p.name, p.physical_type or p.logical_type or "", "required" if p.required or p.primary_key else "", ", ".join(p.tags), p.description or "")
+        (
+            p.name,
+            p.physical_type or p.logical_type or "",
+            "required" if p.required or p.primary_key else "",
+            ", ".join(p.tags),
+            p.description or "",
+        )
         for p in product.port().properties
     ]
     put_table(("column", "type", "", "tags", "description"), columns)
@@ -146,7 +156,9 @@ def _checks(found: Details) -> None:
             c.status.replace("_", " "),
             c.check_id,
             "" if c.value is None else str(c.value),
-            f"{c.detail.get('operator')} {c.detail.get('threshold')}" if c.kind not in ("type", "text") else "",
+            f"{c.detail.get('operator')} {c.detail.get('threshold')}"
+            if c.kind not in ("type", "text")
+            else "",
             c.detail.get("place") or "",
             c.detail.get("message") or "",
         )
@@ -171,7 +183,10 @@ def history(folder: str | None, product: str, limit: int, output: str) -> int:
     if output == "json":
         put_json(
             "history/1",
-            {"versions": [version_json(v) for v in found.versions], "runs": [run_json(r) for r in found.runs]},
+            {
+                "versions": [version_json(v) for v in found.versions],
+                "runs": [run_json(r) for r in found.runs],
+            },
         )
         return 0
     rows = [

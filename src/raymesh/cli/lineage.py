@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,19 +11,30 @@ import click
 @click.command()
 @click.argument("product")
 @click.option("--column", help="Trace one column instead of the product.")
-@click.option("--hops", type=click.IntRange(0), help="How far to go; default: 1, and all the way for a column.")
-@click.option("--down", is_flag=True, help="With --column: what is made from it, instead of what it is made from.")
 @click.option(
-    "--format", "form", type=click.Choice(["text", "svg", "mermaid", "json"]), default="text", show_default=True
+    "--hops", type=click.IntRange(0), help="How far to go; default: 1, and all the way for a column."
+)
+@click.option(
+    "--down", is_flag=True, help="With --column: what is made from it, instead of what it is made from."
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "svg", "mermaid", "json"]),
+    default="text",
+    show_default=True,
 )
 @click.pass_obj
-def lineage(folder: str | None, product: str, column: str | None, hops: int | None, down: bool, form: str) -> int:
+def lineage(
+    folder: str | None, product: str, column: str | None, hops: int | None, down: bool, form: str
+) -> int:
     """Show what PRODUCT is made from and what is made from it."""
     from raymesh.actions.workspace import find_root, load_documents
     from raymesh.cli.report import put, put_json
     from raymesh.render import lineage as render
 
     _, graph = load_documents(find_root(Path(folder) if folder else None))
+    found: Any
     if column:
         from raymesh.mesh.lineage import trace
 
@@ -32,5 +44,6 @@ def lineage(folder: str | None, product: str, column: str | None, hops: int | No
     if form == "json":
         put_json("lineage/1", render.to_json(found))
     else:
-        put({"text": render.text, "svg": render.svg, "mermaid": render.mermaid}[form](found))
+        draw: Any = {"text": render.text, "svg": render.svg, "mermaid": render.mermaid}[form]
+        put(draw(found))
     return 0

@@ -23,13 +23,12 @@ def plan(folder: str | None, selection: tuple[str, ...], output: str) -> int:
     with open_workspace(Path(folder) if folder else None) as workspace:
         steps = act(workspace, select(workspace, selection))
     if output == "json":
-        products = [
-            {**asdict(s), "problem": s.problem.message if s.problem else None} for s in steps
-        ]
+        products = [{**asdict(s), "problem": s.problem.message if s.problem else None} for s in steps]
         put_json("plan/1", {"products": products})
         return 0
     rows = [
-        ("~" if s.build else "=", s.product, s.reason, amount(s.input_rows), size(s.input_bytes)) for s in steps
+        ("~" if s.build else "=", s.product, s.reason, amount(s.input_rows), size(s.input_bytes))
+        for s in steps
     ]
     put_table(("", "product", "why", "input rows", "input size"), rows, right=(3, 4))
     build = sum(s.build for s in steps)

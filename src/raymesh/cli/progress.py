@@ -41,7 +41,7 @@ def follow(*, quiet: bool = False) -> Iterator[Callable[[Event], None]]:
 
 def line(report: ProductReport) -> str:
     """One product's end as one line."""
-    facts = [report.status]
+    facts: list[str] = [report.status]
     if report.status == "published":
         facts = [f"{amount(report.rows)} rows", f"version {report.version}"]
         if report.quality_score is not None:
@@ -121,11 +121,11 @@ def _block(rows: dict[str, _Row]) -> RenderableType:
     table = Table.grid(padding=(0, 1))
     for product, row in rows.items():
         bar = (
-            ProgressBar(total=1.0, completed=row.fraction, width=24)
-            if row.fraction is not None
-            else Text("")
+            ProgressBar(total=1.0, completed=row.fraction, width=24) if row.fraction is not None else Text("")
         )
         seconds = time.monotonic() - row.began
         count = f"{amount(row.rows)} rows" if row.rows else ""
-        table.add_row(Spinner("dots"), Text(product), bar, Text(f"{row.phase} {count} {seconds:.0f} s", "dim"))
+        table.add_row(
+            Spinner("dots"), Text(product), bar, Text(f"{row.phase} {count} {seconds:.0f} s", "dim")
+        )
     return table

@@ -21,8 +21,12 @@ SHOWN = 20
 @click.argument("product")
 @click.option("--columns", help="Names, separated by commas.")
 @click.option("--where", help="A condition, such as \"amount > 10 and country in ('DE', 'AT')\".")
-@click.option("--limit", type=click.IntRange(0), help=f"At most so many rows; a table shows {SHOWN} when not given.")
-@click.option("--version", "number", type=click.IntRange(1), help="An older version instead of the current one.")
+@click.option(
+    "--limit", type=click.IntRange(0), help=f"At most so many rows; a table shows {SHOWN} when not given."
+)
+@click.option(
+    "--version", "number", type=click.IntRange(1), help="An older version instead of the current one."
+)
 @click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
 @click.option("--to", type=click.Path(dir_okay=False), help="Write to a file instead of stdout.")
 @click.pass_obj
@@ -61,7 +65,9 @@ def read(
     if pinned.foreign:
         say(f"note: another program changed {product} since raymesh published it; this is the table as it is")
     if form == "table" and limit is None and to is None and where is None and pinned.scan.rows > SHOWN:
-        say(f"{SHOWN} of {pinned.scan.rows:,} rows; --limit N shows more, --format parquet --to FILE exports all")
+        say(
+            f"{SHOWN} of {pinned.scan.rows:,} rows; --limit N shows more, --format parquet --to FILE exports all"
+        )
     return 0
 
 
@@ -93,7 +99,11 @@ def _table(reader: pa.RecordBatchReader) -> None:
     rows = [[_cell(v) for v in row.values()] for row in table.to_pylist()]
     import pyarrow as pa
 
-    right = [i for i, f in enumerate(table.schema) if pa.types.is_integer(f.type) or pa.types.is_floating(f.type) or pa.types.is_decimal(f.type)]
+    right = [
+        i
+        for i, f in enumerate(table.schema)
+        if pa.types.is_integer(f.type) or pa.types.is_floating(f.type) or pa.types.is_decimal(f.type)
+    ]
     put_table(table.schema.names, rows, right=right)
 
 
@@ -155,5 +165,3 @@ def _arrow(reader: pa.RecordBatchReader, sink: Any) -> None:
     with pa.ipc.new_stream(sink, reader.schema) as writer:
         for batch in reader:
             writer.write_batch(batch)
-
-

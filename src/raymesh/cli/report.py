@@ -40,7 +40,9 @@ def put(text: str) -> None:
 
 def put_json(schema: str, content: dict[str, Any]) -> None:
     """The one JSON document of a call; `schema` such as `run/1`."""
-    click.echo(json.dumps({"schema": f"raymesh/{schema}", **content}, indent=2, default=str, ensure_ascii=False))
+    click.echo(
+        json.dumps({"schema": f"raymesh/{schema}", **content}, indent=2, default=str, ensure_ascii=False)
+    )
 
 
 def put_table(headers: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Sequence[int] = ()) -> None:

@@ -46,7 +46,9 @@ def _table(reports: tuple[ProductReport, ...]) -> None:
         for r in reports
     ]
     put_table(
-        ("product", "status", "rows", "size", "seconds", "quality", "checks", "reason"), rows, right=(2, 3, 4, 5)
+        ("product", "status", "rows", "size", "seconds", "quality", "checks", "reason"),
+        rows,
+        right=(2, 3, 4, 5),
     )
 
 

@@ -21,9 +21,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("selection", nargs=-1)
-@click.option("--engine", type=click.Choice(["local", "ray", "auto"]), help="Instead of what the documents say.")
+@click.option(
+    "--engine", type=click.Choice(["local", "ray", "auto"]), help="Instead of what the documents say."
+)
 @click.option("--jobs", "-j", type=click.IntRange(1, 64), help="Products built side by side.")
-@click.option("--refresh", is_flag=True, help="Build even what is unchanged, whole tables in append mode too.")
+@click.option(
+    "--refresh", is_flag=True, help="Build even what is unchanged, whole tables in append mode too."
+)
 @click.option("--quiet", "-q", is_flag=True, help="Only the result.")
 @output_option
 @click.pass_obj
@@ -43,11 +47,11 @@ def run(
 
     Exit code: 0 all published or unchanged, 1 a build failed, 3 documents invalid, 4 checks blocked one.
     """
-    from raymesh.actions.invocation import RunOptions
+    from raymesh.actions.invocation import RunOptions, default_jobs
     from raymesh.actions.select import select
     from raymesh.actions.workspace import open_workspace
 
-    options = RunOptions(engine=engine, refresh=refresh, **({"jobs": jobs} if jobs else {}))
+    options = RunOptions(engine=engine, refresh=refresh, jobs=jobs or default_jobs())
     with open_workspace(Path(folder) if folder else None) as workspace:
         products = select(workspace, selection)
         finished = perform(workspace, products, options, output=output, quiet=quiet)
@@ -84,7 +88,10 @@ def interruptible() -> Iterator[threading.Event]:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
-        click.echo("stopping; what is published stays, nothing half-done will be (Ctrl-C again to leave at once)", err=True)
+        click.echo(
+            "stopping; what is published stays, nothing half-done will be (Ctrl-C again to leave at once)",
+            err=True,
+        )
 
     if threading.current_thread() is not threading.main_thread():
         yield stop

@@ -12,13 +12,15 @@ KINDS = ("Mesh", "Domain", "Source", "DataProduct", "DataContract")
 
 @click.command()
 @click.argument("kind", type=click.Choice(KINDS, case_sensitive=False), required=False)
-@click.option("--editor", is_flag=True, help="Draft 7, which editors understand, instead of the exact schema.")
+@click.option(
+    "--editor", is_flag=True, help="Draft 7, which editors understand, instead of the exact schema."
+)
 @click.option("--to", type=click.Path(file_okay=False), help="Write all kinds as files into this folder.")
 def schema(kind: str | None, editor: bool, to: str | None) -> int:
     """Print the JSON Schema of a KIND of document, or write all of them into a folder."""
-    from raymesh.spec.jsonschema import json_schema
+    from raymesh.spec.jsonschema import Draft, json_schema
 
-    draft = "draft-07" if editor else "2020-12"
+    draft: Draft = "draft-07" if editor else "2020-12"
     if to is not None:
         target = Path(to)
         target.mkdir(parents=True, exist_ok=True)

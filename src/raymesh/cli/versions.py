@@ -39,7 +39,9 @@ def rollback(folder: str | None, product: str, number: int, output: str) -> int:
             },
         )
     else:
-        put(f"{product} serves version {version.number}, the rows of version {number} ({version.rows:,} rows)")
+        put(
+            f"{product} serves version {version.number}, the rows of version {number} ({version.rows:,} rows)"
+        )
         say("the next run builds it anew; fix the cause first")
     return 0
 
@@ -52,7 +54,12 @@ def rollback(folder: str | None, product: str, number: int, output: str) -> int:
 @output_option
 @click.pass_obj
 def maintain(
-    folder: str | None, selection: tuple[str, ...], no_compact: bool, no_expire: bool, dry_run: bool, output: str
+    folder: str | None,
+    selection: tuple[str, ...],
+    no_compact: bool,
+    no_expire: bool,
+    dry_run: bool,
+    output: str,
 ) -> int:
     """Compact files, expire versions by policy, remove orphaned files; of all products or a SELECTION."""
     from raymesh.actions.invocation import Invocation, RunOptions

@@ -8,17 +8,34 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from raymesh.errors import Diagnostic, SourceSpan
+from raymesh.mesh.python_syntax import (
+    Definition,
+    annotation,
+    called,
+    find_transform,
+    imported_names,
+    parameters_of,
+    raymesh_name,
+)
 from raymesh.mesh.reading import Form, Reading, Reference, did_you_mean, unique
+from raymesh.spec.model import parse_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
 BATCH_OPTIONS = frozenset({"input", "size", "cpus", "gpus", "memory", "concurrency"})
 PRODUCT_OPTIONS = frozenset({"inputs", "cpus", "gpus", "memory"})
 _OPTIONS = {"batch": BATCH_OPTIONS, "product": PRODUCT_OPTIONS}
+_VALUES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "size": ("a number of rows from 1", lambda v: type(v) is int and v > 0),
+    "concurrency": ("a whole number from 1", lambda v: type(v) is int and v > 0),
+    "cpus": ("a number from 0", lambda v: type(v) in (int, float) and v >= 0),
+    "gpus": ("a number from 0", lambda v: type(v) in (int, float) and v >= 0),
+    "memory": ("a size such as 2GB", lambda v: isinstance(v, str) and parse_size(v) is not None),
+}
+_RAY_TYPES = ("data.Dataset", "Dataset")
 _DATASET_TYPES = ("Dataset", "DuckDBPyRelation", "LazyFrame")
 _EXAMPLE = '@batch(input="domain.product") or @product(inputs={"rows": "domain.product"})'
-_Callable = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 @lru_cache(maxsize=32_768)
@@ -32,10 +49,14 @@ def read_python(text: str, file: str, *, after_sql: bool = False) -> Reading:
         module = ast.parse(text, filename=file)
     except SyntaxError as problem:
         span = SourceSpan(file, problem.lineno or 1, problem.offset or 1, problem.end_offset)
-        return Reading("batch", diagnostics=(Diagnostic("python-syntax", problem.msg, span),))
-    except ValueError as problem:  # a null byte
-        return Reading("batch", diagnostics=(Diagnostic("python-syntax", str(problem), SourceSpan(file)),))
-    return _Reader(file, after_sql).read(module)
+        return _unreadable(problem.msg, span)
+    except (ValueError, RecursionError, MemoryError) as problem:  # a null byte; nested too deeply
+        return _unreadable(str(problem) or "the code is nested too deeply", SourceSpan(file))
+    return _Reader(file, text.splitlines(), after_sql).read(module)
+
+
+def _unreadable(message: str, span: SourceSpan) -> Reading:
+    return Reading("batch", diagnostics=(Diagnostic("python-syntax", message, span),))
 
 
 @dataclass(slots=True)
@@ -43,48 +64,55 @@ class _Reader:
     """Collects what one module says; `problems` grows as it is read."""
 
     file: str
+    lines: list[str]
     after_sql: bool
     problems: list[Diagnostic] = field(default_factory=list)
 
     def read(self, module: ast.Module) -> Reading:
-        target = _find_transform(module)
+        target = find_transform(module)
         if target is None:
             self._missing(module)
             return Reading("batch", diagnostics=tuple(self.problems))
         if isinstance(target, ast.AsyncFunctionDef):
             self._report("python-async", "`transform` must not be async", target)
-        decorator = self._decorator(target, _imported(module))
-        parameters = _parameters(target)
+        decorator = self._decorator(target, imported_names(module))
+        parameters = parameters_of(target)
         if parameters is None:
             self._report("python-call", f"the class `{target.name}` has no __call__(self, batch)", target)
             parameters = []
         return self._reading(target, decorator, parameters)
 
     def _reading(
-        self, target: _Callable, decorator: tuple[str, ast.expr] | None, parameters: list[ast.arg]
+        self, target: Definition, decorator: tuple[str, ast.expr] | None, parameters: list[ast.arg]
     ) -> Reading:
         form = _form(decorator, parameters, after_sql=self.after_sql)
         node = decorator[1] if decorator else None
-        arguments = self._arguments(form if decorator else None, node)
+        arguments = self._arguments(form, node)
         references, bindings = self._inputs(form, arguments, parameters, node or target)
-        options = {k: self._literal(v, k) for k, v in arguments.items() if k not in ("input", "inputs")}
-        needs_ray = any(_annotation(p).endswith(("ray.data.Dataset", "data.Dataset")) for p in parameters)
-        needs_ray = needs_ray or any(_annotation(p) == "Dataset" for p in parameters)
+        options = {k: self._option(k, v) for k, v in arguments.items() if k not in ("input", "inputs")}
+        needs_ray = any(annotation(p).endswith(_RAY_TYPES) for p in parameters)
         return Reading(form, unique(references), bindings, options, needs_ray, tuple(self.problems))
 
     def _report(self, code: str, message: str, node: ast.AST, help_: str | None = None) -> None:
         self.problems.append(Diagnostic(code, message, self._span(node), help=help_))
 
     def _span(self, node: ast.AST) -> SourceSpan:
-        line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
-        if isinstance(node, _Callable):
-            column += len("class " if isinstance(node, ast.ClassDef) else "def ")
+        line = getattr(node, "lineno", 1)
+        column = self._column(line, getattr(node, "col_offset", 0))
+        if isinstance(node, Definition):
+            column = self.lines[line - 1].index(node.name, column)
             return SourceSpan(self.file, line, column + 1, column + 1 + len(node.name))
-        end = node.end_col_offset if getattr(node, "end_lineno", None) == line else None  # type: ignore[attr-defined]
-        return SourceSpan(self.file, line, column + 1, end + 1 if end is not None else None)
+        last, end = getattr(node, "end_lineno", None), getattr(node, "end_col_offset", None)
+        end_column = self._column(line, end) + 1 if last == line and end is not None else None
+        return SourceSpan(self.file, line, column + 1, end_column)
+
+    def _column(self, line: int, offset: int) -> int:
+        """Characters before an offset, which Python counts in bytes."""
+        text = self.lines[line - 1] if line <= len(self.lines) else ""
+        return len(text.encode()[:offset].decode(errors="ignore"))
 
     def _missing(self, module: ast.Module) -> None:
-        names = [n.name for n in module.body if isinstance(n, _Callable)]
+        names = [n.name for n in module.body if isinstance(n, Definition)]
         help_ = did_you_mean("transform", names, otherwise="def transform(batch: pa.Table) -> pa.Table: …")
         if help_ and help_.startswith("did you mean"):
             help_ = f"`{next(n for n in names if n in help_)}` must be called `transform`"
@@ -92,29 +120,33 @@ class _Reader:
 
     # decorators
 
-    def _decorator(self, target: _Callable, imported: dict[str, str]) -> tuple[str, ast.expr] | None:
-        found = [(kind, d) for d in target.decorator_list if (kind := _raymesh_name(d, imported))]
-        ours = [(kind, d) for kind, d in found if kind in _OPTIONS]
+    def _decorator(self, target: Definition, imported: dict[str, str]) -> tuple[str, ast.expr] | None:
+        found = [(kind, d) for d in target.decorator_list if (kind := raymesh_name(d, imported))]
         for kind, node in found:
             if kind not in _OPTIONS:
                 help_ = did_you_mean(kind, _OPTIONS, otherwise=_EXAMPLE)
                 self._report("python-decorator", f"raymesh has no decorator `{kind}`", node, help_)
+        ours = [(kind, d) for kind, d in found if kind in _OPTIONS] or self._not_imported(target, imported)
         if len(ours) > 1:
             self._report("python-decorator", "`transform` has two raymesh decorators", ours[1][1], "keep one")
-        for node in target.decorator_list:
-            if isinstance(_called(node), ast.Name) and _called(node).id in _OPTIONS and not found:  # type: ignore[attr-defined]
-                name = _called(node).id  # type: ignore[attr-defined]
-                self._report(
-                    "python-decorator",
-                    f"`{name}` is not imported from raymesh",
-                    node,
-                    f"from raymesh import {name}",
-                )
-                return name, node
+        if ours and not isinstance(ours[0][1], ast.Call):
+            kind, node = ours[0]
+            self._report("python-decorator", f"@{kind} needs parentheses", node, f"write @{kind}(…)")
         return ours[0] if ours else None
 
-    def _arguments(self, form: Form | None, node: ast.expr | None) -> dict[str, ast.expr]:
-        if form is None or not isinstance(node, ast.Call):
+    def _not_imported(self, target: Definition, imported: dict[str, str]) -> list[tuple[str, ast.expr]]:
+        """A decorator that can only mean ours, of which the import was forgotten."""
+        out: list[tuple[str, ast.expr]] = []
+        for node in target.decorator_list:
+            name = called(node)
+            if isinstance(name, ast.Name) and name.id in _OPTIONS and name.id not in imported:
+                message = f"`{name.id}` is not imported from raymesh"
+                self._report("python-decorator", message, node, f"from raymesh import {name.id}")
+                out.append((name.id, node))
+        return out
+
+    def _arguments(self, form: Form, node: ast.expr | None) -> dict[str, ast.expr]:
+        if not isinstance(node, ast.Call):
             return {}
         kind = "batch" if form == "batch" else "product"
         known = _OPTIONS[kind]
@@ -133,13 +165,17 @@ class _Reader:
                 out[keyword.arg] = keyword.value
         return out
 
-    def _literal(self, node: ast.expr, name: str) -> Any:
+    def _option(self, name: str, node: ast.expr) -> Any:
         try:
-            return ast.literal_eval(node)
+            value = ast.literal_eval(node)
         except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             help_ = "the mesh is read without running your code"
             self._report("python-literal", f"`{name}` must be a literal", node, help_)
             return None
+        wanted, fits = _VALUES[name]
+        if value is not None and not fits(value):
+            self._report("python-argument", f"`{name}` must be {wanted}", node)
+        return value
 
     # inputs
 
@@ -177,6 +213,9 @@ class _Reader:
             self._report(
                 "python-input", "a whole-table transform cannot follow a transform.sql", place, help_
             )
+        if node is None and isinstance(place, ast.Call):
+            help_ = "without inputs, leave the decorator out"
+            self._report("python-input", "@product does not say what `transform` reads", place, help_)
         entries = self._entries(node)
         self._check_bindings(entries, parameters)
         names = [p.arg for p in parameters]
@@ -228,66 +267,8 @@ class _Reader:
         return None
 
 
-def _find_transform(module: ast.Module) -> _Callable | None:
-    found = [n for n in module.body if isinstance(n, _Callable) and n.name == "transform"]
-    return found[-1] if found else None
-
-
-def _imported(module: ast.Module) -> dict[str, str]:
-    """Local name → dotted name, for everything imported from raymesh."""
-    out: dict[str, str] = {}
-    for node in ast.walk(module):
-        if (
-            isinstance(node, ast.ImportFrom)
-            and (node.module or "").split(".")[0] == "raymesh"
-            and not node.level
-        ):
-            out |= {a.asname or a.name: f"raymesh.{a.name}" for a in node.names}
-        elif isinstance(node, ast.Import):
-            out |= {a.asname or "raymesh": "raymesh" for a in node.names if a.name.split(".")[0] == "raymesh"}
-    return out
-
-
-def _called(node: ast.expr) -> ast.expr:
-    return node.func if isinstance(node, ast.Call) else node
-
-
-def _raymesh_name(decorator: ast.expr, imported: dict[str, str]) -> str | None:
-    target = _called(decorator)
-    if isinstance(target, ast.Name) and imported.get(target.id, "").startswith("raymesh."):
-        return imported[target.id].removeprefix("raymesh.")
-    if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name):
-        return target.attr if imported.get(target.value.id) == "raymesh" else None
-    return None
-
-
-def _parameters(target: _Callable) -> list[ast.arg] | None:
-    """Parameters a caller must bind, `self` left out; None for a class that cannot be called."""
-    if not isinstance(target, ast.ClassDef):
-        return list(_bindable(target.args))
-    for node in target.body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == "__call__":
-            return list(_bindable(node.args))[1:]
-    return None
-
-
-def _bindable(arguments: ast.arguments) -> Iterator[ast.arg]:
-    positional = [*arguments.posonlyargs, *arguments.args]
-    yield from positional[: len(positional) - len(arguments.defaults)]
-    for parameter, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        if default is None:
-            yield parameter
-
-
-def _annotation(parameter: ast.arg) -> str:
-    node = parameter.annotation
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return node.value.strip()
-    return ast.unparse(node) if node is not None else ""
-
-
 def _form(decorator: tuple[str, ast.expr] | None, parameters: list[ast.arg], *, after_sql: bool) -> Form:
     if decorator is not None:
         return "batch" if decorator[0] == "batch" else "dataset"
-    whole = any(_annotation(p).rsplit(".", 1)[-1] in _DATASET_TYPES for p in parameters)
+    whole = any(annotation(p).rsplit(".", 1)[-1] in _DATASET_TYPES for p in parameters)
     return "dataset" if (whole or len(parameters) != 1) and not after_sql else "batch"

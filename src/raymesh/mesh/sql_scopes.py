@@ -152,6 +152,8 @@ class Walk:
     def _star(self, scope: Scope, projection: exp.Expr, result: Result) -> set[str]:
         """What a `*` that could not be expanded passes on: known columns, and tables of unknown columns."""
         column = projection.unalias()
+        if not isinstance(column, exp.Star | exp.Column):
+            raise OptimizeError("a struct decides the columns")
         only = column.table.lower() if isinstance(column, exp.Column) else ""
         sources = self._selected(scope)
         if only and only not in dict(sources):
@@ -243,6 +245,8 @@ class Walk:
                 direct |= column.direct
                 indirect |= column.indirect
                 exact = exact and column.exact
+            elif isinstance(part, exp.Var) and outputs is not None and isinstance(part.parent, exp.Ordered):
+                direct |= outputs.everything()  # ORDER BY ALL
             elif isinstance(part, exp.Window):
                 direct |= self._named_window(scope, part)
         return SqlColumn(name, frozenset(direct), frozenset(indirect - direct), exact)
@@ -273,8 +277,6 @@ class Walk:
             return SqlColumn(name, frozenset())
         if outputs is not None and name in outputs.columns:
             return outputs.columns[name]
-        if outputs is not None and name == "all" and column.find_ancestor(exp.Order):
-            return SqlColumn(name, outputs.everything())
         if name in scope.sources:
             return self._whole_row(scope, scope.sources[name], name)
         return self._anything(scope, name)

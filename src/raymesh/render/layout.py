@@ -61,6 +61,7 @@ class _Work:
     sizes: dict[str, tuple[float, float]]
     layers: list[list[str]]
     chains: dict[Link, tuple[str, ...]]
+    helpers: set[str] = field(default_factory=set)
     left: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     right: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
@@ -80,6 +81,7 @@ class _Work:
         start, end = link
         between = [f"\0{start}\0{end}\0{r}" for r in range(ranks[start] + 1, ranks[end])]
         for rank, node in enumerate(between, ranks[start] + 1):
+            self.helpers.add(node)
             self.sizes[node] = (0.0, 0.0)
             self.layers[rank].append(node)
         chain = (start, *between, end)
@@ -175,7 +177,7 @@ def _coordinates(work: _Work) -> Placement:
         widest = max(work.sizes[n][0] for n in layer)
         for node in layer:
             width, height = work.sizes[node]
-            if node.startswith("\0"):
+            if node in work.helpers:
                 y = middles[node] - top
                 across[node] = ((left, y), (left + widest, y))
             else:

@@ -144,7 +144,7 @@ def _of_trace(found: Trace, limit: int) -> Picture:
     per_box = max(3, 4 * limit // max(1, len(shown)))
     kept = {table: _few(columns, per_box) for table, columns in shown.items()}
     lines = _bundled(
-        Line(e.source, e.table, e.kind, kept[e.source][e.source_column], kept[e.table][e.column])
+        Line(e.source, e.table, e.kind, kept[e.source].get(e.source_column), kept[e.table].get(e.column))
         for e in found.edges
         if e.source in kept and e.table in kept
     )

@@ -39,8 +39,8 @@ class Length:
 class Remainder:
     """`of` modulo `divisor`, exact; may only be compared with 0 by `=` or `<>`.
 
-    A binary floating-point number counts as a multiple when it is the number nearest to one, so
-    0.3 is a multiple of 0.1.
+    For a divisor with a fractional part a binary floating-point number counts as a multiple when it is the
+    number nearest to one, so 0.3 is a multiple of 0.1.
     """
 
     of: Operand

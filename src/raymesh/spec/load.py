@@ -82,6 +82,15 @@ def load_product(path: Path, env: Mapping[str, str]) -> Document[DataProduct]:
     return document
 
 
+def load_source(path: Path, env: Mapping[str, str]) -> Document[Source]:
+    """A source document on its own, wherever it lies. Raises DocumentsInvalidError."""
+    reader = Reader(path.parent, env)
+    document = reader.document(path.name, Source)
+    _raise_errors(reader)
+    assert document is not None  # noqa: S101
+    return document
+
+
 @dataclass(frozen=True, slots=True)
 class _Listing:
     """Names in a folder, sorted; hidden ones and caches left out."""

@@ -75,7 +75,11 @@ def test_after_sql_a_plain_function_is_a_batch_transform_without_inputs():
 
 @pytest.mark.parametrize(
     ("annotation", "imports"),
-    [("ray.data.Dataset", "import ray"), ("Dataset", "from ray.data import Dataset"), ("data.Dataset", "from ray import data")],
+    [
+        ("ray.data.Dataset", "import ray"),
+        ("Dataset", "from ray.data import Dataset"),
+        ("data.Dataset", "from ray import data"),
+    ],
 )
 def test_a_ray_dataset_needs_ray(annotation, imports):
     text = f"{imports}\nfrom raymesh import product\n@product(inputs={{'x': 'a.b'}})\ndef transform(x: {annotation}): ..."
@@ -92,7 +96,7 @@ def test_whole_table_annotations_make_a_dataset_transform_that_must_name_its_inp
 
 
 def test_a_product_may_read_nothing():
-    reading = read("from raymesh import product\n@product()\ndef transform(): ...")
+    reading = read("def transform(): ...")
     assert (reading.form, reading.references, reading.diagnostics) == ("dataset", (), ())
 
 
@@ -101,6 +105,23 @@ def test_a_product_may_read_nothing():
     [
         ("def transform(:", "python-syntax", "1:15"),
         ("x = '\0'", "python-syntax", "1:1"),
+        ("from raymesh import batch\n@batch\ndef transform(x): ...", "python-decorator", "2:2"),
+        ("from raymesh import product\n@product()\ndef transform(): ...", "python-input", "2:2"),
+        (
+            "from raymesh import batch\n@batch(input='a.b', size=0)\ndef transform(x): ...",
+            "python-argument",
+            "2:26",
+        ),
+        (
+            "from raymesh import batch\n@batch(input='a.b', memory=2)\ndef transform(x): ...",
+            "python-argument",
+            "2:28",
+        ),
+        (
+            "from raymesh import batch\nä = 1; é = 2\n@batch(input='ä', sise=3)\ndef transform(x): ...",
+            "python-argument",
+            "3:19",
+        ),
         ("def other(): ...", "python-transform-missing", "1:1"),
         ("def transform(batch): ...", "python-input", "1:5"),
         ("@batch(input='a.b')\ndef transform(x): ...", "python-decorator", "1:2"),
@@ -108,17 +129,37 @@ def test_a_product_may_read_nothing():
         ("from raymesh import batch\n@batch(input=NAME)\ndef transform(x): ...", "python-literal", "2:14"),
         ("from raymesh import batch\n@batch('a.b')\ndef transform(x): ...", "python-argument", "2:8"),
         ("from raymesh import batch\n@batch(**X)\ndef transform(x): ...", "python-literal", "2:10"),
-        ("from raymesh import batch\n@batch(input='a.b', sise=3)\ndef transform(x): ...", "python-argument", "2:21"),
-        ("from raymesh import batch\n@batch(input='a.b', size=n())\ndef transform(x): ...", "python-literal", "2:26"),
-        ("from raymesh import batch\n@batch(input='a.b')\ndef transform(x, y): ...", "python-parameters", "2:2"),
+        (
+            "from raymesh import batch\n@batch(input='a.b', sise=3)\ndef transform(x): ...",
+            "python-argument",
+            "2:21",
+        ),
+        (
+            "from raymesh import batch\n@batch(input='a.b', size=n())\ndef transform(x): ...",
+            "python-literal",
+            "2:26",
+        ),
+        (
+            "from raymesh import batch\n@batch(input='a.b')\ndef transform(x, y): ...",
+            "python-parameters",
+            "2:2",
+        ),
         ("from raymesh import product\n@product(inputs=X)\ndef transform(): ...", "python-literal", "2:17"),
-        ("from raymesh import product\n@product(inputs={K: 'a.b'})\ndef transform(): ...", "python-literal", "2:18"),
+        (
+            "from raymesh import product\n@product(inputs={K: 'a.b'})\ndef transform(): ...",
+            "python-literal",
+            "2:18",
+        ),
         (
             "from raymesh import product\n@product(inputs={'x': 'a.b', 'y': 'c.d'})\ndef transform(x): ...",
             "python-parameters",
             "2:30",
         ),
-        ("from raymesh import batch\n@batch(input='a.b')\nasync def transform(x): ...", "python-async", "3:5"),
+        (
+            "from raymesh import batch\n@batch(input='a.b')\nasync def transform(x): ...",
+            "python-async",
+            "3:11",
+        ),
     ],
 )
 def test_every_mistake_has_a_code_and_a_place(text, code, place):

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from graphs import graph, shaped
 from hypothesis import given
 from hypothesis import strategies as st
 
+from graphs import graph, shaped
 from raymesh.errors import NotFoundError, UsageError
 from raymesh.mesh.selection import Atom, parse, select
 
@@ -81,7 +81,11 @@ def test_a_state_is_a_set_of_names_or_a_question_about_a_name():
 def test_products_are_selected_by_the_source_they_read(tmp_path):
     found = graph(
         tmp_path,
-        {"shop.a": {"source": "events"}, "shop.b": "select * from shop.a", "crm.c": "select * from source.events"},
+        {
+            "shop.a": {"source": "events"},
+            "shop.b": "select * from shop.a",
+            "crm.c": "select * from source.events",
+        },
         {"shop.events": None, "crm.events": None},
     )
     assert set(select(found, ["source:events"])) == {"shop.a", "crm.c"}
@@ -118,9 +122,9 @@ def test_what_cannot_be_selected_is_an_error_with_advice(selector, error, hint):
 # the grammar
 
 STEPS = st.none() | st.integers(0, 3)
-ATOMS = st.builds(Atom, st.just("name"), st.sampled_from(sorted(SHAPE)), STEPS, STEPS, st.booleans()) | st.builds(
-    Atom, st.just("domain"), st.sampled_from(["raw", "mid", "top"]), STEPS, STEPS, st.booleans()
-)
+ATOMS = st.builds(
+    Atom, st.just("name"), st.sampled_from(sorted(SHAPE)), STEPS, STEPS, st.booleans()
+) | st.builds(Atom, st.just("domain"), st.sampled_from(["raw", "mid", "top"]), STEPS, STEPS, st.booleans())
 UNIONS = st.lists(st.lists(ATOMS, min_size=1, max_size=3).map(tuple), min_size=1, max_size=3).map(tuple)
 
 

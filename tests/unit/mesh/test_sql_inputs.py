@@ -1,24 +1,26 @@
 from __future__ import annotations
 
 import pytest
+from sqlglot.errors import ParseError
 
+from raymesh.mesh import sql
 from raymesh.mesh.sql import read_sql
 
 
-def names(sql):
-    reading = read_sql(sql, "t.sql")
+def names(text):
+    reading = read_sql(text, "t.sql")
     assert [d for d in reading.diagnostics if d.severity == "error"] == []
     return [r.name for r in reading.references]
 
 
-def problem(sql):
+def problem(text):
     """The only problem of the text: its code and place."""
-    (found,) = read_sql(sql, "t.sql").diagnostics
+    (found,) = read_sql(text, "t.sql").diagnostics
     return found.code, str(found.span)
 
 
 @pytest.mark.parametrize(
-    ("sql", "expected"),
+    ("text", "expected"),
     [
         ("select * from a.b", ["a.b"]),
         ("from a.b", ["a.b"]),
@@ -39,8 +41,8 @@ def problem(sql):
         ("select '; from x.y' as quoted from a.b;;", ["a.b"]),
     ],
 )
-def test_inputs_are_the_tables_a_select_names(sql, expected):
-    assert names(sql) == expected
+def test_inputs_are_the_tables_a_select_names(text, expected):
+    assert names(text) == expected
 
 
 def test_a_reference_stands_where_the_table_is_first_named():
@@ -50,7 +52,7 @@ def test_a_reference_stands_where_the_table_is_first_named():
 
 
 @pytest.mark.parametrize(
-    ("sql", "code", "place"),
+    ("text", "code", "place"),
     [
         ("", "sql-empty", "t.sql:1:1"),
         ("-- nothing", "sql-empty", "t.sql:1:1"),
@@ -75,8 +77,8 @@ def test_a_reference_stands_where_the_table_is_first_named():
         ("select 'open from a.b", "sql-syntax", "t.sql:1:8"),
     ],
 )
-def test_anything_but_one_select_over_products_is_refused_with_its_place(sql, code, place):
-    assert problem(sql) == (code, place)
+def test_anything_but_one_select_over_products_is_refused_with_its_place(text, code, place):
+    assert problem(text) == (code, place)
 
 
 def test_reading_a_file_is_answered_with_how_to_declare_a_source():
@@ -85,10 +87,6 @@ def test_reading_a_file_is_answered_with_how_to_declare_a_source():
 
 
 def test_sql_that_only_duckdb_can_parse_is_understood_through_its_own_parser(monkeypatch):
-    from sqlglot.errors import ParseError
-
-    from raymesh.mesh import sql
-
     def refuse(_):
         raise ParseError("newer than sqlglot")
 
@@ -103,5 +101,13 @@ def test_sql_that_only_duckdb_can_parse_is_understood_through_its_own_parser(mon
 
 
 def test_no_text_makes_the_reader_raise():
-    for text in ("(" * 400, "\x00", "select \ud7ff", "'", "select /* open", "\\", "select 1 from a.b.c.d.e.f"):
+    for text in (
+        "(" * 400,
+        "\x00",
+        "select \ud7ff",
+        "'",
+        "select /* open",
+        "\\",
+        "select 1 from a.b.c.d.e.f",
+    ):
         read_sql(text, "t.sql")

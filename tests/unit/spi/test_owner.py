@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 
 import pytest
 
@@ -49,13 +50,18 @@ def test_a_name_it_does_not_know_may_be_alive(name: str) -> None:
     assert alive(name) is None
 
 
+FORKING = """
+import os
+from raymesh.spi.owner import alive, own
+parent = own("run")
+if os.fork() == 0:
+    os._exit(0 if alive(own("run")) is True and own("run") != parent and alive(parent) is True else 1)
+raise SystemExit(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+
+
 def test_a_forked_child_is_a_process_of_its_own() -> None:
-    parent = own("run")
-    child = os.fork()
-    if child == 0:
-        os._exit(0 if alive(own("run")) is True and own("run") != parent and alive(parent) is True else 1)
-    _, status = os.waitpid(child, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
+    assert subprocess.run([sys.executable, "-c", FORKING], check=False).returncode == 0
 
 
 def test_owners_are_described_for_people() -> None:

@@ -121,8 +121,11 @@ class CatalogRows:
 
     @staticmethod
     def _insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> int:
+        """1 when the row was added, 0 when there is one with its key."""
         insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-        return connection.execute(insert(table).values(**row).on_conflict_do_nothing()).rowcount
+        # drivers do not agree on the row count of an INSERT, so the row is asked back
+        statement = insert(table).values(**row).on_conflict_do_nothing().returning(*table.primary_key)
+        return len(connection.execute(statement).all())
 
     def _present(self, connection: Connection, *, committed: bool) -> bool:
         if self._exists:

@@ -8,8 +8,9 @@ private address is turned back into the user's in every message.
 from __future__ import annotations
 
 import hashlib
+import os
 from contextlib import contextmanager, suppress
-from functools import cached_property
+from functools import lru_cache
 from glob import has_magic
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from raymesh.adapters.sources.settings import Settings
+    from raymesh.adapters.sources.settings import S3Settings, Settings
 
 SCHEME = "s3://"
 
@@ -41,24 +42,10 @@ class ObjectStore:
         )  # the secret stays out of addresses
         self.protocol = "s3-" + hashlib.sha256(known.encode()).hexdigest()[:12]
 
-    @cached_property
+    @property
     def files(self) -> Any:
         """The fsspec file system."""
-        try:
-            import s3fs
-        except ImportError as missing:
-            raise MissingExtraError("reading s3:// addresses", "s3") from missing
-        s3 = self.settings.s3
-        private = type("PrivateS3", (s3fs.S3FileSystem,), {"protocol": (self.protocol,)})
-        return private(
-            key=s3.key,
-            secret=s3.secret,
-            token=s3.token,
-            endpoint_url=s3.endpoint,
-            client_kwargs={"region_name": s3.region} if s3.region else {},
-            use_listings_cache=False,
-            skip_instance_cache=True,
-        )
+        return _file_system(self.settings.s3, self.protocol, os.getpid())
 
     def attach(self, con: duckdb.DuckDBPyConnection) -> None:
         if not con.filesystem_is_registered(self.protocol):
@@ -132,3 +119,22 @@ class ObjectStore:
 
 def _state(info: Any) -> tuple[int, str]:
     return int(info["size"]), str(info.get("ETag", "")).strip('"')
+
+
+@lru_cache(maxsize=32)
+def _file_system(s3: S3Settings, protocol: str, _process: int) -> Any:
+    """One client per store and process: making one takes longer than most requests."""
+    try:
+        import s3fs
+    except ImportError as missing:
+        raise MissingExtraError("reading s3:// addresses", "s3") from missing
+    private = type("PrivateS3", (s3fs.S3FileSystem,), {"protocol": (protocol,)})
+    return private(
+        key=s3.key,
+        secret=s3.secret,
+        token=s3.token,
+        endpoint_url=s3.endpoint,
+        client_kwargs={"region_name": s3.region} if s3.region else {},
+        use_listings_cache=False,
+        skip_instance_cache=True,
+    )

@@ -7,6 +7,7 @@ PostgreSQL they lock the rows they decide on. Readers see one consistent snapsho
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 LOCK_SECONDS = 30
 """How long a writer waits for another one before it gives up."""
+_PAUSE_SECONDS = 0.01
 
 _POOL = {"pool_size": 5, "max_overflow": 20, "hide_parameters": True}
 
@@ -81,9 +83,23 @@ def _configure(pragmas: tuple[str, ...]) -> Any:
     def configure(connection: sqlite3.Connection, _: Any) -> None:
         connection.isolation_level = None  # the driver must not begin transactions of its own
         for pragma in pragmas:
-            connection.execute(f"PRAGMA {pragma}").close()
+            _set(connection, pragma)
 
     return configure
+
+
+def _set(connection: sqlite3.Connection, pragma: str) -> None:
+    """Set a pragma, waiting for others: SQLite's own waiting does not cover a change of the journal."""
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            connection.execute(f"PRAGMA {pragma}").close()
+        except connection.OperationalError as error:
+            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > deadline:
+                raise
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            return
 
 
 def _keep_to_process(engine: Engine) -> None:

@@ -102,9 +102,7 @@ class _Work:
         whole: dict[str, tuple[str, int]] = {}
         for check, key in sorted(self._keyed(checks), key=lambda ck: len(ck[1].names)):
             known = known_excess(check.id, key, self.table.kept, self.kept_states)
-            if key not in found and not self._measured(
-                check, lambda k=key, n=known: self._excess(k, n, found)
-            ):
+            if key not in found and not self._measured(check, partial(self._excess, key, known, found)):
                 continue
             found.setdefault(key, self.values.get(check.id, 0))
             self.values[check.id] = found[key]

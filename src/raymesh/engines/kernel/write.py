@@ -131,12 +131,13 @@ def _options(conformed: Conformed, target: Target) -> str:
         f"FILE_SIZE_BYTES '{layout.target_bytes}B'",
         f"FILENAME_PATTERN {text(target.prefix + '{i}')}",
         "OVERWRITE_OR_IGNORE true",  # the folder holds other versions' files; our names are new
-        "WRITE_EMPTY_FILE false",
         "RETURN_STATS true",
     ]
     if layout.partition_by:
         columns = ", ".join(quote(c) for c in layout.partition_by)
         options += [f"PARTITION_BY ({columns})", "WRITE_PARTITION_COLUMNS true", "HIVE_FILE_PATTERN false"]
+    else:
+        options.append("WRITE_EMPTY_FILE false")  # partitions never are, and the two cannot be combined
     return ", ".join(options)
 
 

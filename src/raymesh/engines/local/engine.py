@@ -154,17 +154,24 @@ class LocalEngine:
         inputs = {i.name: i.content for i in plan.inputs if isinstance(i.content, Scan)}
         paths = [f.path for f in written.files]
         kept = output.kept.files if output.kept else ()
+        reached = [*paths, *kept, *(f for s in inputs.values() for f in s.files)]
         began = time.thread_time()
-        with duck.session(plan.limits) as con, watch.over(con, "checks"):
-            stores.attach(con, plan.storage, [*paths, *kept, *(f for s in inputs.values() for f in s.files)])
+        with duck.session(plan.limits) as con, watch.over(con, "checks") as running:
+
+            def prepare(further: duckdb.DuckDBPyConnection) -> None:
+                stores.attach(further, plan.storage, reached)
+                running.append(further)
+
+            stores.attach(con, plan.storage, reached)
             measurements = measure(
                 con,
-                written.files,
+                paths,
                 schema,
                 output.checks,
                 kept=output.kept,
                 kept_states=output.kept_states,
                 inputs=inputs,
+                prepare=prepare,
             )
             watermark = _watermark(con, output, paths)
         used.cpu_seconds += time.thread_time() - began
@@ -177,10 +184,18 @@ class LocalEngine:
         from raymesh.engines.kernel.measure import measure
 
         inputs = inputs or {}
+        reached = [*scan.files, *(f for s in inputs.values() for f in s.files)]
         with duck.session(self.limits) as con:
-            stores.attach(con, self.storage, [*scan.files, *(f for s in inputs.values() for f in s.files)])
+            stores.attach(con, self.storage, reached)
             require_field_ids(con, scan.files)
-            return measure(con, scan.files, scan.schema, checks, kept=None, kept_states={}, inputs=inputs)
+            return measure(
+                con,
+                scan.files,
+                scan.schema,
+                checks,
+                inputs=inputs,
+                prepare=lambda further: stores.attach(further, self.storage, reached),
+            )
 
     def read(
         self,

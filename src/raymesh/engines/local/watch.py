@@ -8,15 +8,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import duckdb
+
 from raymesh.engines.kernel.storage import is_object
 from raymesh.errors import CancelledError, TransformTimeoutError
 from raymesh.spi import faults
 from raymesh.spi.engine import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    import duckdb
+    from collections.abc import Iterator
 
     from raymesh.engines.kernel.write import Target
     from raymesh.spi.engine import Control
@@ -72,46 +72,54 @@ class Watch:
             self._staging = None
 
     @contextmanager
-    def over(self, con: duckdb.DuckDBPyConnection, phase: str) -> Iterator[None]:
-        """Interrupt what `con` runs when the build must stop; what stopped it is raised here."""
-        done = threading.Event()
-        stopped: list[BaseException] = []
-        look = threading.Thread(
-            target=self._look, args=(con, phase, done, stopped.append), name="raymesh-watch", daemon=True
-        )
+    def over(self, con: duckdb.DuckDBPyConnection, phase: str) -> Iterator[list[duckdb.DuckDBPyConnection]]:
+        """Interrupt what `con` runs when the build must stop; what stopped it is raised here.
+
+        Further connections put into the list that is handed out are interrupted too.
+        """
+        look = _Look(self, [con], phase)
         self.tick()
         self.report(phase)
-        look.start()
+        look.thread.start()
         try:
-            yield
+            yield look.connections
         except BaseException:
-            done.set()
-            look.join()
-            if stopped:
-                raise stopped[0] from None
+            look.end()
+            if look.stopped is not None:
+                raise look.stopped from None
             raise
-        done.set()
-        look.join()
-        if stopped:
-            raise stopped[0]
+        look.end()
+        if look.stopped is not None:
+            raise look.stopped
 
-    def _look(
-        self,
-        con: duckdb.DuckDBPyConnection,
-        phase: str,
-        done: threading.Event,
-        stop: Callable[[BaseException], None],
-    ) -> None:
-        while not done.wait(self.interval):
+
+class _Look:
+    """The thread that looks at the clock while connections work."""
+
+    def __init__(self, watch: Watch, connections: list[duckdb.DuckDBPyConnection], phase: str) -> None:
+        self.watch = watch
+        self.connections = connections
+        self.phase = phase
+        self.stopped: BaseException | None = None
+        self.thread = threading.Thread(target=self._run, name="raymesh-watch", daemon=True)
+        self._done = threading.Event()
+
+    def end(self) -> None:
+        self._done.set()
+        self.thread.join()
+
+    def _run(self) -> None:
+        while self.stopped is None and not self._done.wait(self.watch.interval):
             try:
-                self.tick()
-                percent = con.query_progress()
-                self.report(phase, percent / 100 if percent >= 0 else None)
+                self.watch.tick()
+                percent = self.connections[0].query_progress()
+                self.watch.report(self.phase, percent / 100 if percent >= 0 else None)
             except BaseException as error:  # noqa: BLE001 - carried to the thread that builds
-                stop(error)
-                break
-        while not done.wait(self.interval):
-            con.interrupt()
+                self.stopped = error
+        while not self._done.wait(self.watch.interval):
+            for con in list(self.connections):
+                with suppress(duckdb.Error):  # closed meanwhile
+                    con.interrupt()
 
 
 class _Staging:

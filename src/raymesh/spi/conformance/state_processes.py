@@ -33,6 +33,8 @@ def together(
     open_state: OpenState, work: Callable[..., None], processes: int = PROCESSES
 ) -> list[int | None]:
     """Do `work(store, index)` in several processes that start at the same moment; their exit codes."""
+    opener = getattr(open_state, "func", open_state)
+    CONTEXT.set_forkserver_preload(["__main__", __name__, opener.__module__])
     barrier = CONTEXT.Barrier(processes)
     started = [CONTEXT.Process(target=_worker, args=(open_state, work, barrier, i)) for i in range(processes)]
     for process in started:

@@ -57,6 +57,8 @@ STEPS = st.lists(
     ),
     max_size=12,
 )
+_ACCEPTED = [HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]
+"""Every example uses a product of its own, and every implementation runs the same test."""
 
 
 class VersionConformance(OpenedState):
@@ -88,7 +90,7 @@ class VersionConformance(OpenedState):
         assert found is not None
         assert found.published_at.utcoffset() == timedelta(0)
 
-    @pytest.mark.parametrize("watermark", WATERMARKS, ids=repr)
+    @pytest.mark.parametrize("watermark", WATERMARKS, ids=lambda value: type(value).__name__)
     def test_a_watermark_keeps_type_and_value(self, state: StateStore, watermark: Any) -> None:
         publish(state, "a.b", 1, watermark=watermark)
         found = state.current()["a.b", PORT].watermark
@@ -150,6 +152,16 @@ class VersionConformance(OpenedState):
         assert list(state.files(first)) == [file("1.parquet", nulls=0), file("2.parquet")]
         assert list(state.files(second)) == [file("2.parquet"), file("3.parquet")]
 
+    def test_a_rollback_brings_back_files_and_their_check_states(self, state: StateStore) -> None:
+        first = publish(state, "a.b", 1, [file("1.parquet", nulls=1), file("same.parquet")])
+        second = append(state, "a.b", 2, [file("1.parquet", nulls=2)], ["1.parquet"])
+        publish(state, "a.b", 3, [])
+        again = publish(state, "a.b", 4, list(state.files(first)), kind="rollback", of_version=1)
+        back = publish(state, "a.b", 5, list(state.files(second)), kind="rollback", of_version=2)
+        for version_, nulls in ((first, 1), (second, 2), (again, 1), (back, 2)):
+            states = {f.path: f.state for f in state.files(version_)}
+            assert states == {"1.parquet": {"nulls": nulls}, "same.parquet": {}}
+
     def test_ports_and_products_do_not_share_files(self, state: StateStore) -> None:
         one = publish(state, "a.b", 1, [file("1.parquet")])
         two = publish(state, "a.b", 1, [file("1.parquet")], port="v1")
@@ -194,7 +206,7 @@ class VersionConformance(OpenedState):
             state.forget_versions(tx, "a.b", PORT, [1])
         assert paths(state, published) == {"1.parquet"}
 
-    @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=15, deadline=None, suppress_health_check=_ACCEPTED)
     @given(steps=STEPS)
     def test_files_follow_any_history(self, state: StateStore, steps: Any) -> None:
         product = f"p.{uuid4().hex}"

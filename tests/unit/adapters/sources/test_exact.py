@@ -26,7 +26,7 @@ def convert(con, text, kind):
     return con.sql(query).to_arrow_table().column(0).to_pylist()[0]
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=6, min_value=-(10**9), max_value=10**9))
 def test_a_decimal_converts_exactly_or_not_at_all(con, value):
     found = convert(con, str(value), "decimal(14,3)")
@@ -36,7 +36,7 @@ def test_a_decimal_converts_exactly_or_not_at_all(con, value):
         assert found is None
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(st.integers(-(2**65), 2**65), st.sampled_from(["", ".0", ".5", "e1"]))
 def test_an_integer_converts_exactly_or_not_at_all(con, value, end):
     found = convert(con, f"{value}{end}", "bigint")
@@ -44,13 +44,13 @@ def test_an_integer_converts_exactly_or_not_at_all(con, value, end):
     assert found == (value if fits else None)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 @given(st.floats(allow_nan=False))
 def test_a_double_keeps_every_bit(con, value):
     assert convert(con, repr(value), "double") == value
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 @given(st.datetimes(dt.datetime(1, 1, 2), dt.datetime(9999, 12, 30)), st.integers(-12 * 60, 14 * 60))
 def test_an_instant_is_the_same_in_every_zone_and_no_plain_timestamp(con, moment, minutes):
     aware = moment.replace(tzinfo=dt.timezone(dt.timedelta(minutes=minutes)))
@@ -59,7 +59,7 @@ def test_an_instant_is_the_same_in_every_zone_and_no_plain_timestamp(con, moment
     assert convert(con, moment.isoformat(sep=" "), "timestamp") == moment
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=25)
 @given(
     st.recursive(
         st.none() | st.integers(-(2**40), 2**40) | st.text(max_size=5),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +63,20 @@ def test_commits_are_durable_and_readers_do_not_wait(state: SqlStateStore) -> No
     assert read == {"synchronous": 2, "foreign_keys": 1, "journal_mode": "wal"}
 
 
+def test_a_database_that_somebody_else_is_creating_is_waited_for(tmp_path: Path) -> None:
+    """SQLite refuses at once, without waiting, to turn on the write-ahead log while another process writes."""
+    creating = sqlite3.connect(tmp_path / "mesh.db", isolation_level=None, check_same_thread=False)
+    creating.execute("begin immediate")
+    done = threading.Timer(0.1, lambda: creating.execute("rollback"))
+    done.start()
+    state = SqlStateStore("sqlite:///mesh.db", root=str(tmp_path))
+    state.migrate()
+    assert not state.runs()
+    state.close()
+    done.join()
+    creating.close()
+
+
 def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
     (tmp_path / ".raymesh").write_text("a file")
     with pytest.raises(StorageError, match=r"\.raymesh"):
@@ -104,19 +120,33 @@ def test_a_full_disk_changes_nothing_and_the_next_write_succeeds(state: SqlState
     publish(state, "a.b", 2, [file("2.parquet")])
 
 
-def test_a_forked_process_opens_connections_of_its_own(state: SqlStateStore) -> None:
-    state.start_run(run("a.b"))
-    with state.read():  # a connection that is in use when the process forks
-        child = os.fork()
-        if child == 0:
-            try:
-                state.start_run(run("c.d"))
-                os._exit(len(state.runs()))
-            finally:
-                os._exit(99)
-        _, status = os.waitpid(child, 0)
-    assert os.waitstatus_to_exitcode(status) == 2
-    assert len(state.runs()) == 2
+FORKING = """
+import os, sys
+from raymesh.adapters.state import SqlStateStore
+from raymesh.spi.conformance.state_samples import run
+state = SqlStateStore(sys.argv[1], root=sys.argv[2])
+state.start_run(run("a.b"))
+with state.write() as tx:
+    parents = tx.handle.connection.driver_connection
+with state.read() as tx:  # one connection in use, one idle when the process forks
+    child = os.fork()
+    if child == 0:
+        state.start_run(run("c.d"))
+        with state.write() as own:
+            if own.handle.connection.driver_connection is parents:
+                os._exit(98)
+        os._exit(len(state.runs()))
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+state.start_run(run("e.f"))
+assert status == 2 and len(state.runs()) == 3, (status, len(state.runs()))
+"""
+
+
+def test_a_forked_process_opens_connections_of_its_own(state: SqlStateStore, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FORKING, URL, str(tmp_path)], capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
     with state.read() as tx:
         assert tx.handle.execute(text("pragma integrity_check")).scalar() == "ok"
 

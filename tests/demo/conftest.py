@@ -1,0 +1,50 @@
+"""The retail demo, built once for all tests that look at it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import raymesh
+from raymesh.actions.demo import write_demo
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class DemoMesh:
+    """The built demo: `read` gives a product's rows."""
+
+    def __init__(self, mesh: raymesh.Mesh) -> None:
+        self.mesh = mesh
+
+    def read(self, product: str) -> pa.Table:
+        return self.mesh.read(product).to_arrow()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything here shares one build, so it runs in one worker."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("demo"))
+
+
+@pytest.fixture(scope="session")
+def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's folder, every product built."""
+    root = tmp_path_factory.mktemp("demo") / "retail"
+    assert write_demo(root)
+    with raymesh.Mesh.load(root) as mesh:
+        finished = mesh.run()
+    assert {r.status for r in finished.reports} == {"published"}, finished.reports
+    return root
+
+
+@pytest.fixture(scope="session")
+def demo_mesh(demo_folder: Path) -> Iterator[DemoMesh]:
+    with raymesh.Mesh.load(demo_folder) as mesh:
+        yield DemoMesh(mesh)
