@@ -27,13 +27,22 @@ def contract(*properties: dict[str, Any], quality: list[Any] | None = None, **mo
         "relationships": relationships,
     }
     return Contract.model_validate(
-        {"apiVersion": "v3.2.0", "kind": "DataContract", "id": "orders", "version": "1.0.0", "schema": [table], **more}
+        {
+            "apiVersion": "v3.2.0",
+            "kind": "DataContract",
+            "id": "orders",
+            "version": "1.0.0",
+            "schema": [table],
+            **more,
+        }
     )
 
 
 def checks_of(*properties: dict[str, Any], **more: Any) -> dict[str, Check]:
     """The checks of such a contract by id."""
-    settings = {k: more.pop(k) for k in ("settings_on_violation", "adapters", "resolve", "spans") if k in more}
+    settings = {
+        k: more.pop(k) for k in ("settings_on_violation", "adapters", "resolve", "spans") if k in more
+    }
     found = compile_checks(contract(*properties, **more), table="sales.orders", **settings)
     return {c.id: c for c in found}
 
@@ -97,7 +106,9 @@ def _arrow_field(f: Field) -> pa.Field:
 def write(path: Path, schema: TableSchema, rows: list[dict[str, Any]]) -> str:
     """Rows as a Parquet file with field ids."""
     fields = [_arrow_field(f) for f in schema]
-    columns = [pa.array([_stored(row.get(f.name), f.type) for row in rows], arrow_type(f.type)) for f in schema]
+    columns = [
+        pa.array([_stored(row.get(f.name), f.type) for row in rows], arrow_type(f.type)) for f in schema
+    ]
     pq.write_table(pa.Table.from_arrays(columns, schema=pa.schema(fields)), path)
     return str(path)
 

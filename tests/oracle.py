@@ -179,13 +179,17 @@ def _require_comparable(kind: Type, constant: Any) -> None:
 
 
 def _number_order(value: Any, kind: Type, constant: Any) -> int:
-    if str(kind) in ("float", "double") and (isinstance(constant, float) or Fraction(constant).denominator != 1):
+    if str(kind) in ("float", "double") and (
+        isinstance(constant, float) or Fraction(constant).denominator != 1
+    ):
         constant = float(constant)
         if str(kind) == "float" and math.isfinite(constant):
             constant = struct.unpack("f", struct.pack("f", constant))[0]
         a, b = _placed(value), _placed(constant)
     else:
-        written = Fraction(repr(constant)) if isinstance(constant, float) and math.isfinite(constant) else constant
+        written = (
+            Fraction(repr(constant)) if isinstance(constant, float) and math.isfinite(constant) else constant
+        )
         a, b = _placed(value), _placed(written)
     return (a > b) - (a < b)
 
@@ -235,7 +239,9 @@ def _python(pattern: str) -> str:
 # ---------------------------------------------------------------- checks
 
 
-def measured(check: Check, rows: list[dict[str, Any]], schema: TableSchema, targets: dict[str, Any] | None = None) -> int:
+def measured(
+    check: Check, rows: list[dict[str, Any]], schema: TableSchema, targets: dict[str, Any] | None = None
+) -> int:
     """The number a check comes down to: violating rows, rows in excess, rows without partner, rows."""
     match check.kind:
         case "row":
@@ -261,7 +267,9 @@ def measured(check: Check, rows: list[dict[str, Any]], schema: TableSchema, targ
     raise AssertionError(check.kind)
 
 
-def status(check: Check, rows: list[dict[str, Any]], schema: TableSchema, targets: dict[str, Any] | None = None) -> str:
+def status(
+    check: Check, rows: list[dict[str, Any]], schema: TableSchema, targets: dict[str, Any] | None = None
+) -> str:
     """The status a row, key, count or reference check must end with."""
     if check.unsupported is not None:
         return "not_executed"

@@ -1,5 +1,4 @@
 """The state store's suite on a real PostgreSQL, and what can go wrong only there."""
-# ruff: noqa: PT012  (the whole block must fail)
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """What the SQL state store promises beyond the suite, on both databases: upgrades, faults, no leaked secrets."""
-# ruff: noqa: PT012  (the whole block must fail)
 
 from __future__ import annotations
 

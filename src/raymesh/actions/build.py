@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -156,19 +156,34 @@ def _judge_and_publish(work: _Attempt) -> ProductReport:
     engine = work.invocation.engine(work.decision.engine)
     control = Control(progress=work.invocation.emit, cancelled=lambda: work.invocation.cancelled)
     outcome = engine.build(work.plan, control)
-    try:
+    with _removed_unless_published(work, outcome) as staged:
         judged = tuple(
-            Judged(output, staged, judge(output.checks, staged.measurements))
-            for output, staged in zip(work.plan.outputs, outcome.outputs, strict=True)
+            Judged(output, made, judge(output.checks, made.measurements))
+            for output, made in zip(work.plan.outputs, outcome.outputs, strict=True)
         )
         at("verdict_reached")
-        if reason := _blocking(judged, work.decision):
+        reason = _blocking(judged, work.decision)
+        if reason:
             return _block(work, judged, reason, outcome)
-        return _publish(work, judged, outcome)
+        report = _publish(work, judged, outcome, staged)
+    at("after_commit")
+    return report
+
+
+@contextmanager
+def _removed_unless_published(work: _Attempt, outcome: BuildOutcome) -> Iterator[list[StagedChange]]:
+    """A list for staged changes; they and the build's data files are removed when the block raises.
+
+    Not when the outcome of the commit is unknown: then they may be what is served.
+    """
+    staged: list[StagedChange] = []
+    try:
+        yield staged
     except CommitUnknownError:
-        raise  # the files may be published: they stay until that is known
+        raise
     except BaseException:
         with suppress(StorageError):
+            work.tables.discard(staged)
             work.tables.delete_files([f.path for o in outcome.outputs for f in o.files])
         raise
 
@@ -196,28 +211,21 @@ def _block(work: _Attempt, judged: Sequence[Judged], reason: str, outcome: Build
     return evidence.report(finished, judged, failing=True)
 
 
-def _publish(work: _Attempt, judged: Sequence[Judged], outcome: BuildOutcome) -> ProductReport:
+def _publish(
+    work: _Attempt, judged: Sequence[Judged], outcome: BuildOutcome, staged: list[StagedChange]
+) -> ProductReport:
+    """Stage every output into `staged`, then swap tables and write evidence in one transaction."""
     work.tables.sync([f.path for j in judged for f in j.staged.files])
     at("files_synced")
-    staged: list[StagedChange] = []
-    try:
-        for j in judged:
-            staged.append(work.tables.stage(_change(work, j)))  # noqa: PERF401  # what was staged is cleaned up below
-        finished = evidence.finished(work.run, "published", work.decision.reason, judged, outcome)
-        versions = [
-            evidence.version(j, s, work.decision, finished) for j, s in zip(judged, staged, strict=True)
-        ]
-        work.invocation.check_cancelled()
-        with work.state.write(work.lease) as tx:
-            at("before_commit")
-            work.tables.commit(staged, tx)
-            evidence.record(evidence.Target(work.state, tx), work.decision, judged, versions, finished)
-    except CommitUnknownError:
-        raise
-    except BaseException:
-        work.tables.discard(staged)
-        raise
-    at("after_commit")
+    for j in judged:
+        staged.append(work.tables.stage(_change(work, j)))  # noqa: PERF401  # what is staged must be known at once
+    finished = evidence.finished(work.run, "published", work.decision.reason, judged, outcome)
+    versions = [evidence.version(j, s, work.decision, finished) for j, s in zip(judged, staged, strict=True)]
+    work.invocation.check_cancelled()
+    with work.state.write(work.lease) as tx:
+        at("before_commit")
+        work.tables.commit(staged, tx)
+        evidence.record(evidence.Target(work.state, tx), work.decision, judged, versions, finished)
     return evidence.report(finished, judged, version=versions[0])
 
 
@@ -243,9 +251,14 @@ def _change(work: _Attempt, judged: Judged) -> TableChange:
 
 
 def _settle_commit(work: _Attempt, unknown: CommitUnknownError) -> ProductReport:
-    """The answer to the commit was lost: look the run up instead of assuming either way."""
+    """The answer to the commit was lost: look the run up instead of assuming either way.
+
+    The look-up is a write transaction under the lease, so it waits for a commit still in flight. When it fails
+    too, nothing is removed and the run stays open: the next builder settles it.
+    """
     product = work.decision.product
-    version = work.state.current([product]).get((product, work.plan.outputs[0].port))
+    with work.state.write(work.lease) as tx:
+        version = work.state.current([product], within=tx).get((product, work.plan.outputs[0].port))
     if version is not None and version.run_id == work.run.run_id:
         return evidence.report_of_version(version, work.decision.engine, work.decision.reason)
     tables = [o.table for o in work.plan.outputs]

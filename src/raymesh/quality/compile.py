@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _TABLE: Loc = ("schema", 0)
 
 
-def compile_checks(  # noqa: PLR0913 - one contract, and what the mesh knows about it
+def compile_checks(
     contract: Contract,
     *,
     port: str = "default",

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from raymesh.spec.physical import parse_physical
-from raymesh.spec.types import Decimal, List, Map, Primitive, Struct, TableSchema, Type
+from raymesh.spec.physical import logical_accepts, parse_physical
+from raymesh.spec.types import List, Map, Primitive, Struct, TableSchema, Type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_LOGICAL: dict[str, tuple[str, ...]] = {
-    "string": ("string",),
-    "date": ("date",),
-    "time": ("time",),
-    "timestamp": ("timestamp", "timestamptz"),
-    "integer": ("int", "long"),
-    "number": ("int", "long", "float", "double"),
-    "boolean": ("boolean",),
-}
 _ELEMENTS: dict[str, tuple[str, ...]] = {
     "float16": ("float", "double"),
     "bfloat16": ("float", "double"),
@@ -93,15 +84,7 @@ def _logical_problem(logical: str, physical: str | None, found: Type) -> str | N
     stored = parse_physical(physical) if physical else None
     if stored is not None and is_text(stored.type) and found == stored.type:
         return None  # the contract itself says that it is kept as text
-    fits = {
-        "array": isinstance(found, List),
-        "vector": isinstance(found, List),
-        "object": isinstance(found, Struct | Map),
-        "map": isinstance(found, Map),
-        "number": isinstance(found, Decimal),
-        "integer": isinstance(found, Decimal) and found.scale == 0,
-    }.get(logical, False)
-    if fits or str(found) in _LOGICAL.get(logical, ()):
+    if logical_accepts(logical, found):
         return None
     return f"it is {found}, not {logical}"
 

@@ -49,10 +49,10 @@ def words(threshold: Threshold) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A measured value as JSON: whole numbers stay whole, fractions become floats, decimals text."""
+    """A measured value as JSON: whole numbers stay whole, fractions become floats, decimals and NaN text."""
     if isinstance(value, Fraction):
         return int(value) if value.denominator == 1 else float(value)
-    if isinstance(value, Decimal):
+    if isinstance(value, Decimal) or (isinstance(value, float) and not math.isfinite(value)):
         return str(value)
     return value
 

@@ -57,9 +57,12 @@ def placed(problems: Iterable[Problem], positions: Positions) -> tuple[Diagnosti
 def problems_of(error: ValidationError, model: type[BaseModel], raw: Any) -> list[Problem]:
     """The lines of a validation error as problems; locations are those of `raw`."""
     lines = error.errors(include_url=False, include_input=False)
-    problems = [_problem(line, model, raw) for line in lines]
-    meant = set(_meant_keys(problems, model))
-    return [p for p in problems if not (p.code == "missing-key" and p.loc in meant)]
+    meant = set(_meant_keys(lines, model))
+    return [
+        _problem(line, model, raw)
+        for line in lines
+        if line["loc"] not in meant or line["type"] not in ("missing", f"{RULE}missing-key")
+    ]
 
 
 def _problem(line: Any, model: type[BaseModel], raw: Any) -> Problem:
@@ -126,15 +129,15 @@ def _unknown_key(loc: Loc, owner: type[BaseModel] | None, model: type[BaseModel]
     return Problem(loc, "unknown-key", f"{subject} has no key `{name}`", way, "key")
 
 
-def _meant_keys(problems: list[Problem], model: type[BaseModel]) -> Iterator[Loc]:
+def _meant_keys(lines: list[Any], model: type[BaseModel]) -> Iterator[Loc]:
     """Missing keys that are there under a misspelt name: one mistake is reported once."""
-    missing = {p.loc for p in problems if p.code == "missing-key"}
-    for problem in problems:
-        if problem.code == "unknown-key":
-            owner = model_at(model, problem.loc[:-1])
-            meant = suggestion(str(problem.loc[-1]), keys_of(owner)) if owner else None
-            if meant and (*problem.loc[:-1], meant) in missing:
-                yield (*problem.loc[:-1], meant)
+    for line in lines:
+        if line["type"] == "extra_forbidden":
+            *parents, name = line["loc"]
+            owner = model_at(model, tuple(parents))
+            meant = suggestion(str(name), keys_of(owner)) if owner else None
+            if meant:
+                yield (*parents, meant)
 
 
 def _must_be(loc: Loc, wanted: str, value: Any) -> str:

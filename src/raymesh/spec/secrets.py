@@ -83,16 +83,14 @@ def _reference(value: Any) -> SecretRef:
     ref = _text(value)
     rest = REFERENCE.sub("", ref.text)
     if rest or not ref.is_reference:
-        raise PydanticCustomError("plain-secret", "a reference such as ${{env:NAME}} or ${{file:PATH}}")
+        raise PydanticCustomError("plain-secret", "a reference such as ${env:NAME} or ${file:PATH}")
     return ref
 
 
 def _address(value: Any) -> SecretRef:
     ref = _text(value)
     if holds_password(ref.text):
-        raise PydanticCustomError(
-            "plain-secret", "a reference such as ${{env:NAME}} in place of the password"
-        )
+        raise PydanticCustomError("plain-secret", "a reference such as ${env:NAME} in place of the password")
     return ref
 
 

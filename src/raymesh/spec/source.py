@@ -38,7 +38,11 @@ class SourceColumn(Model):
 
 
 class Source(Model):
-    """`location` is a file, glob, folder, `s3://…` address or `postgresql://host:port/database`."""
+    """`location` is a file, glob, folder, `s3://…` address or `postgresql://host:port/database`.
+
+    An Iceberg source with a `table` has its catalog's address there (`https://…`, `sqlite:///…`);
+    `catalog` holds the catalog's other properties (`name`, `type`, `warehouse`, `token` …).
+    """
 
     api_version: Literal["raymesh/v1"]
     kind: Literal["Source"]
@@ -48,6 +52,7 @@ class Source(Model):
     location: Address
     table: Maybe[str] = None
     query: Maybe[str] = None
+    catalog: Maybe[dict[str, SecretText]] = None
     version: Maybe[PortNumber] = None
     user: Maybe[SecretText] = None
     password: Maybe[Secret] = None
@@ -87,6 +92,7 @@ KEY_OWNERS = {
     "user": ("postgres",),
     "password": ("postgres",),
     "table": ("postgres", "iceberg"),
+    "catalog": ("iceberg",),
     "version": ("delta", "iceberg"),
     "options": ("csv", "json"),
     "storage": ("parquet", "csv", "json", "iceberg", "delta"),

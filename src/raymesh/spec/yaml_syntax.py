@@ -43,7 +43,7 @@ def syntax_diagnostic(error: yaml.YAMLError, file: str, text: str) -> Diagnostic
 
 
 def _place(error: yaml.YAMLError, problem: str, file: str, text: str) -> SourceSpan:
-    opened = getattr(error, "context_mark", None) if problem.startswith(_OPENING) else None
+    opened = getattr(error, "context_mark", None) if any(words in problem for words in _OPENING) else None
     mark = opened or getattr(error, "problem_mark", None)
     if mark is not None:
         return SourceSpan(file, mark.line + 1, mark.column + 1)

@@ -48,7 +48,10 @@ def test_types_are_taken_from_the_records_and_text_that_only_looks_like_numbers_
 def test_quotes_delimiters_line_ends_and_null_values_follow_the_options(reader, tmp_path):
     spec = csv(tmp_path / "a.csv", "\ufeffid;text;n\r\n1;'a;''b''\nc';-\r\n2;;NA\r\n")
     spec["options"] = {"delimiter": ";", "quote": "'", "nullValues": ["-", "NA"]}
-    assert reader.rows(typed(spec, id="bigint", text="varchar", n="integer")) == [(1, "a;'b'\nc", None), (2, "", None)]
+    assert reader.rows(typed(spec, id="bigint", text="varchar", n="integer")) == [
+        (1, "a;'b'\nc", None),
+        (2, "", None),
+    ]
 
 
 def test_declared_columns_are_found_by_name_in_any_order_and_extra_ones_are_left_out(reader, tmp_path):
@@ -108,7 +111,11 @@ def test_a_value_that_does_not_convert_exactly_is_an_error_with_its_place(reader
     [
         ("bigint", " 12.0 ", 12),
         ("decimal(10,2)", "1.2300", Decimal("1.23")),
-        ("decimal(38,10)", "1234567890123456789012345678.0123456789", Decimal("1234567890123456789012345678.0123456789")),
+        (
+            "decimal(38,10)",
+            "1234567890123456789012345678.0123456789",
+            Decimal("1234567890123456789012345678.0123456789"),
+        ),
         ("date", "2024-02-29 00:00:00", dt.date(2024, 2, 29)),
         ("timestamp", "2024-01-01T10:00:00.1234560", dt.datetime(2024, 1, 1, 10, 0, 0, 123456)),
         ("timestamptz", "2024-01-01 10:00:00", dt.datetime(2024, 1, 1, 10, tzinfo=dt.UTC)),
@@ -159,7 +166,9 @@ def test_the_offending_text_is_shortened(reader, tmp_path):
 def test_a_value_beyond_the_first_records_that_needs_another_type_stops_the_read(reader, tmp_path):
     lines = "\n".join(str(i) for i in range(100_000))
     spec = csv(tmp_path / "a.csv", f"id\n{lines}\nlast\n")
-    with pytest.raises(SourceError, match="line 100002, column 1: 'last' in column id is not exactly a BIGINT") as caught:
+    with pytest.raises(
+        SourceError, match="line 100002, column 1: 'last' in column id is not exactly a BIGINT"
+    ) as caught:
         reader.relation(spec)
     assert "declare `columns`" in (caught.value.hint or "")
 

@@ -3,10 +3,9 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from position_deletes import delete_positions
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.types import IntegerType, LongType
-
-from position_deletes import delete_positions
 
 from raymesh.errors import SourceChangedError, SourceError
 
@@ -36,11 +35,13 @@ def test_a_folder_a_metadata_file_and_a_catalog_give_the_same_rows(reader, tmp_p
     assert reader.rows(folder(table)) == rows
     metadata = table.metadata_location.removeprefix("file://")
     assert reader.rows({**folder(table), "location": metadata}) == rows
-    through = {"type": "iceberg", "location": "", "table": "shop.orders"}
-    through["catalog"] = {"name": "c", "type": "sql", "uri": f"sqlite:///{tmp_path}/c.db"}
+    through = {"type": "iceberg", "location": f"sqlite:///{tmp_path}/c.db", "table": "shop.orders"}
+    through["catalog"] = {"name": "c"}
     assert reader.rows(through) == rows
     with pytest.raises(SourceError, match=r"no table shop\.none"):
         reader.scan({**through, "table": "shop.none"})
+    with pytest.raises(SourceError, match="catalog does not answer|has no Iceberg table"):
+        reader.scan({**through, "location": "sqlite:////nowhere/c.db"})
 
 
 def test_the_pinned_snapshot_is_read_after_newer_ones(reader, catalog):
@@ -72,7 +73,14 @@ def test_renamed_and_added_columns_are_matched_by_id(reader, catalog):
         update.update_column("id", LongType())
         update.add_column("added", IntegerType())
     table.append(
-        pa.table({"number": [2], "who": [{"called": "b", "age": 8}], "tags": [["y"]], "added": pa.array([5], pa.int32())})
+        pa.table(
+            {
+                "number": [2],
+                "who": [{"called": "b", "age": 8}],
+                "tags": [["y"]],
+                "added": pa.array([5], pa.int32()),
+            }
+        )
     )
     relation = reader.relation(folder(table)).order("number")
     assert relation.columns == ["number", "who", "tags", "added"]

@@ -46,7 +46,9 @@ def test_reading_refuses_a_file_that_changed_since_it_was_pinned(reader, tmp_pat
     path = write(tmp_path / "a.parquet", id=[1])
     scan = reader.scan({"type": "parquet", "location": "a.parquet"})
     write(path, id=[1, 2, 3])
-    with pytest.raises(SourceChangedError, match=r"changed while being read: a\.parquet was rewritten") as caught:
+    with pytest.raises(
+        SourceChangedError, match=r"changed while being read: a\.parquet was rewritten"
+    ) as caught:
         reader.relation(scan)
     assert caught.value.retryable
     path.unlink()
@@ -114,7 +116,11 @@ def test_declared_columns_are_checked_all_at_once(reader, tmp_path):
 
 def test_declared_columns_widen_without_loss_and_leave_the_rest_out(reader, tmp_path):
     table = pa.table(
-        {"extra": [1], "small": pa.array([7], pa.int16()), "at": pa.array([1_000_000_000_123_456_000], pa.timestamp("ns"))}
+        {
+            "extra": [1],
+            "small": pa.array([7], pa.int16()),
+            "at": pa.array([1_000_000_000_123_456_000], pa.timestamp("ns")),
+        }
     )
     pq.write_table(table, tmp_path / "a.parquet")
     columns = [{"name": "at", "type": "timestamp"}, {"name": "small", "type": "bigint"}]

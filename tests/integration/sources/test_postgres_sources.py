@@ -70,7 +70,7 @@ def test_every_type_arrives_exactly(reader, database, spec):
         "wait": "1 day",
         "zoned": "10:00:00+02",
     }
-    assert empty == {name: None for name in full} | {"id": 2}
+    assert empty == dict.fromkeys(full) | {"id": 2}
     described = reader.describe(spec)
     assert [f.name for f in described.fields] == list(full)
     assert described.pin == {}
@@ -86,13 +86,21 @@ def test_a_query_is_read_and_a_numeric_without_a_size_takes_the_declared_one(rea
     sized = [{"name": "id", "type": "bigint"}, {"name": "total", "type": "decimal(12,2)"}]
     relation = reader.relation({**by_query, "columns": sized}).order("id")
     assert list(map(str, relation.types)) == ["BIGINT", "DECIMAL(12,2)"]
-    with pytest.raises(SourceError, match="column total holds a value .* '0.10+'|column total holds a value .* '3.75'"):
+    with pytest.raises(
+        SourceError, match="column total holds a value .* '0.10+'|column total holds a value .* '3.75'"
+    ):
         reader.relation({**by_query, "columns": [{"name": "total", "type": "decimal(12,1)"}]})
 
 
 @pytest.mark.parametrize(
     ("kind", "value"),
-    [("numeric", "NaN"), ("numeric", "1e30"), ("date", "infinity"), ("timestamptz", "-infinity"), ("timestamp", "infinity")],
+    [
+        ("numeric", "NaN"),
+        ("numeric", "1e30"),
+        ("date", "infinity"),
+        ("timestamptz", "-infinity"),
+        ("timestamp", "infinity"),
+    ],
 )
 def test_values_no_column_can_keep_are_an_error_that_names_the_column(reader, database, spec, kind, value):
     database.execute(f"create table t (odd {kind})")
@@ -113,7 +121,9 @@ def test_declared_columns_are_checked_all_at_once(reader, database, spec):
 
 def test_the_database_is_never_changed(reader, database, spec):
     database.execute("create table t (id int)")
-    database.execute("create function sneak() returns int language sql as 'insert into t values (1) returning id'")
+    database.execute(
+        "create function sneak() returns int language sql as 'insert into t values (1) returning id'"
+    )
     for query in ("select sneak() as x", "with d as (delete from t returning id) select * from d"):
         with pytest.raises(SourceError):
             reader.relation({**spec, "table": None, "query": query})
@@ -178,7 +188,9 @@ def test_the_password_is_looked_up_and_shows_nowhere(reader, database, postgres_
 
 
 def test_many_rows_are_streamed(reader, database, spec):
-    database.execute("create table t as select g as id, g::numeric(12,2) / 4 as n from generate_series(1, 200000) g")
+    database.execute(
+        "create table t as select g as id, g::numeric(12,2) / 4 as n from generate_series(1, 200000) g"
+    )
     sized = [{"name": "id", "type": "bigint"}, {"name": "n", "type": "decimal(14,2)"}]
     relation = reader.relation({**spec, "columns": sized})
     assert relation.aggregate("count(*), sum(n)").fetchall() == [(200_000, Decimal("5000025000.00"))]

@@ -12,21 +12,26 @@ from typing import Any
 
 import duckdb
 import pytest
-from contracts import checks_of, judged, schema_of, verdict, write
 
+from contracts import checks_of, judged, schema_of, verdict, write
+from raymesh.engines.kernel import keys
 from raymesh.engines.kernel.measure import measure
 from raymesh.mesh.plan import Scan
 from raymesh.quality.judge import judge
 from raymesh.quality.model import Check, Measurements
 from raymesh.quality.state import file_state_from_json, file_state_to_json
-from raymesh.spec.types import Decimal, List, Map, Primitive, Struct
+from raymesh.spec.expression import Column, Matches, Not
+from raymesh.spec.types import Decimal, Field, List, Map, Primitive, Struct
+from raymesh.spi import registry
 
 BIG = 2**53 + 1
 
 
 @pytest.fixture
 def con() -> Iterator[duckdb.DuckDBPyConnection]:
-    connection = duckdb.connect(config={"threads": 2, "memory_limit": "1GB", "python_enable_replacements": False})
+    connection = duckdb.connect(
+        config={"threads": 2, "memory_limit": "1GB", "python_enable_replacements": False}
+    )
     connection.execute("SET TimeZone='UTC'")
     yield connection
     connection.close()
@@ -37,14 +42,18 @@ def column(name: str, values: list[Any]) -> list[dict[str, Any]]:
 
 
 class TestWrongVerdictsOfTheReferenceExecutor:
-    def test_a_double_below_an_integer_minimum_fails_instead_of_being_rounded(self, con: Any, tmp_path: Path) -> None:
+    def test_a_double_below_an_integer_minimum_fails_instead_of_being_rounded(
+        self, con: Any, tmp_path: Path
+    ) -> None:
         checks = checks_of({"name": "amt", "logicalType": "integer", "logicalTypeOptions": {"minimum": 1}})
         found = judged(con, tmp_path, schema_of(amt="double"), column("amt", [0.6, 2.0]), checks)
         assert found["amt.logicalType"].status == "fail"
         assert (found["amt.minimum"].status, found["amt.minimum"].value) == ("fail", 1)
 
     def test_an_integer_beyond_32_bits_is_an_integer(self, con: Any, tmp_path: Path) -> None:
-        checks = checks_of({"name": "id", "logicalType": "integer", "unique": True, "logicalTypeOptions": {"minimum": 1}})
+        checks = checks_of(
+            {"name": "id", "logicalType": "integer", "unique": True, "logicalTypeOptions": {"minimum": 1}}
+        )
         found = judged(con, tmp_path, schema_of(id="long"), column("id", [2**40, 2**40 + 1]), checks)
         assert {r.status for r in found.values()} == {"pass"}
 
@@ -55,7 +64,10 @@ class TestWrongVerdictsOfTheReferenceExecutor:
 
     def test_services_words_and_percent_of_duplicates_leave_a_trace(self, con: Any, tmp_path: Path) -> None:
         checks = checks_of(
-            {"name": "id", "quality": [{"metric": "duplicateValues", "mustBeLessThan": 30, "unit": "percent"}]},
+            {
+                "name": "id",
+                "quality": [{"metric": "duplicateValues", "mustBeLessThan": 30, "unit": "percent"}],
+            },
             quality=[{"type": "text", "description": "be kind"}],
             slaProperties=[{"property": "latency", "value": 4, "unit": "d"}, {"property": "fy", "value": 1}],
         )
@@ -82,7 +94,9 @@ class TestExactNumbers:
         assert found["id.unique"].status == "pass"
 
     def test_nan_and_infinity_break_limits_they_do_not_meet(self, con: Any, tmp_path: Path) -> None:
-        checks = checks_of({"name": "n", "logicalType": "number", "logicalTypeOptions": {"minimum": 0, "maximum": 10}})
+        checks = checks_of(
+            {"name": "n", "logicalType": "number", "logicalTypeOptions": {"minimum": 0, "maximum": 10}}
+        )
         values = [math.nan, math.inf, -math.inf, -0.0, None, 5.0]
         found = judged(con, tmp_path, schema_of(n="double"), column("n", values), checks)
         assert found["n.minimum"].value == 2  # NaN and -inf
@@ -90,7 +104,12 @@ class TestExactNumbers:
 
     def test_decimals_compare_by_value_at_any_scale(self, con: Any, tmp_path: Path) -> None:
         checks = checks_of(
-            {"name": "p", "logicalType": "number", "logicalTypeOptions": {"minimum": 0.015, "multipleOf": 0.01}, "enum": [{"value": 0.02}]}
+            {
+                "name": "p",
+                "logicalType": "number",
+                "logicalTypeOptions": {"minimum": 0.015, "multipleOf": 0.01},
+                "enum": [{"value": 0.02}],
+            }
         )
         values = [Number("0.01"), Number("0.02"), Number("99999999999999999999999999999999999.99")]
         found = judged(con, tmp_path, schema_of(p=Decimal(38, 2)), column("p", values), checks)
@@ -103,7 +122,13 @@ class TestExactNumbers:
 
     def test_zeros_of_both_signs_and_all_nans_are_one_value_each(self, con: Any, tmp_path: Path) -> None:
         checks = checks_of({"name": "n", "unique": True})
-        found = judged(con, tmp_path, schema_of(n="double"), column("n", [0.0, -0.0, math.nan, math.nan, None, None]), checks)
+        found = judged(
+            con,
+            tmp_path,
+            schema_of(n="double"),
+            column("n", [0.0, -0.0, math.nan, math.nan, None, None]),
+            checks,
+        )
         assert found["n.unique"].value == 2
 
 
@@ -116,7 +141,11 @@ class TestText:
                 "required": True,
                 "logicalTypeOptions": {"minLength": 1},
                 "quality": [
-                    {"metric": "missingValues", "arguments": {"missingValues": [None, "", "N/A"]}, "mustBe": 3},
+                    {
+                        "metric": "missingValues",
+                        "arguments": {"missingValues": [None, "", "N/A"]},
+                        "mustBe": 3,
+                    },
                     {"metric": "nullValues", "mustBe": 1},
                 ],
             }
@@ -127,7 +156,9 @@ class TestText:
 
     def test_length_counts_code_points(self, con: Any, tmp_path: Path) -> None:
         checks = checks_of({"name": "s", "logicalType": "string", "logicalTypeOptions": {"maxLength": 1}})
-        found = judged(con, tmp_path, schema_of(s="string"), column("s", ["é", "e\u0301", "😀", "ab"]), checks)
+        found = judged(
+            con, tmp_path, schema_of(s="string"), column("s", ["é", "e\u0301", "😀", "ab"]), checks
+        )
         assert found["s.maxLength"].value == 2
 
     def test_a_pattern_is_searched_and_anchors_decide(self, con: Any, tmp_path: Path) -> None:
@@ -138,7 +169,9 @@ class TestText:
         assert (found["a.pattern"].value, found["t.pattern"].value) == (1, 3)
 
     def test_a_pattern_re2_cannot_run_is_not_executed_and_blocks(self, con: Any, tmp_path: Path) -> None:
-        checks = checks_of({"name": "s", "logicalType": "string", "logicalTypeOptions": {"pattern": "^(?=x)"}})
+        checks = checks_of(
+            {"name": "s", "logicalType": "string", "logicalTypeOptions": {"pattern": "^(?=x)"}}
+        )
         result = verdict(con, tmp_path, schema_of(s="string"), column("s", ["x"]), checks)
         assert [(r.check.id, r.status) for r in result.blocked] == [("s.pattern", "not_executed")]
 
@@ -150,14 +183,22 @@ class TestText:
             ("uri", ["https://x.org/a?b=%20", "urn:isbn:1"], ["/relative", "http://a b", "x"]),
             ("hostname", ["a.b-c.de", "localhost"], ["-a.de", "a..b", "a_b"]),
             ("ipv4", ["0.0.0.0", "255.1.2.3"], ["256.1.1.1", "1.2.3", "01.2.3.4"]),
-            ("ipv6", ["::", "::1", "1:2:3:4:5:6:7:8", "fe80::1:2", "::ffff:1.2.3.4"], ["1:2:3", ":::", "1:2:3:4:5:6:7:8:9", "g::"]),
+            (
+                "ipv6",
+                ["::", "::1", "1:2:3:4:5:6:7:8", "fe80::1:2", "::ffff:1.2.3.4"],
+                ["1:2:3", ":::", "1:2:3:4:5:6:7:8:9", "g::"],
+            ),
             ("date", ["2024-02-29", "2023-12-31"], ["2024-13-01", "2024-04-31", "24-01-01"]),
         ],
     )
-    def test_formats_tell_good_from_bad(self, con: Any, tmp_path: Path, name: str, good: list[str], bad: list[str]) -> None:
+    def test_formats_tell_good_from_bad(
+        self, con: Any, tmp_path: Path, name: str, good: list[str], bad: list[str]
+    ) -> None:
         checks = checks_of({"name": "s", "logicalType": "string", "logicalTypeOptions": {"format": name}})
         assert judged(con, tmp_path, schema_of(s="string"), column("s", good), checks)["s.format"].value == 0
-        assert judged(con, tmp_path, schema_of(s="string"), column("s", bad), checks)["s.format"].value == len(bad)
+        assert judged(con, tmp_path, schema_of(s="string"), column("s", bad), checks)[
+            "s.format"
+        ].value == len(bad)
 
 
 class TestDatesAndTimes:
@@ -169,7 +210,9 @@ class TestDatesAndTimes:
         assert (found["ts.minimum"].value, found["ts.timezone"].status) == (1, "pass")
 
     def test_a_timestamp_without_zone_breaks_the_promise_of_one(self, con: Any, tmp_path: Path) -> None:
-        checks = checks_of({"name": "ts", "logicalType": "timestamp", "logicalTypeOptions": {"timezone": True}})
+        checks = checks_of(
+            {"name": "ts", "logicalType": "timestamp", "logicalTypeOptions": {"timezone": True}}
+        )
         found = judged(con, tmp_path, schema_of(ts="timestamp"), column("ts", [datetime(2024, 1, 1)]), checks)
         assert found["ts.timezone"].status == "fail"
 
@@ -182,27 +225,51 @@ class TestDatesAndTimes:
 
     def test_dates_kept_as_sortable_text_are_judged_as_text(self, con: Any, tmp_path: Path) -> None:
         options = {"format": "yyyyMMdd", "minimum": "20240201"}
-        checks = checks_of({"name": "d", "logicalType": "date", "physicalType": "varchar", "logicalTypeOptions": options})
-        found = judged(con, tmp_path, schema_of(d="string"), column("d", ["20240131", "20240201", "2024-02-02"]), checks)
-        assert (found["d.logicalType"].status, found["d.format"].value, found["d.minimum"].value) == ("pass", 1, 2)
+        checks = checks_of(
+            {"name": "d", "logicalType": "date", "physicalType": "varchar", "logicalTypeOptions": options}
+        )
+        found = judged(
+            con, tmp_path, schema_of(d="string"), column("d", ["20240131", "20240201", "2024-02-02"]), checks
+        )
+        assert (found["d.logicalType"].status, found["d.format"].value, found["d.minimum"].value) == (
+            "pass",
+            1,
+            2,
+        )
 
 
 class TestNested:
     def test_members_items_keys_and_values_are_judged(self, con: Any, tmp_path: Path) -> None:
         checks = checks_of(
-            {"name": "a", "logicalType": "object", "properties": [{"name": "x", "logicalType": "integer", "required": True}]},
+            {
+                "name": "a",
+                "logicalType": "object",
+                "properties": [{"name": "x", "logicalType": "integer", "required": True}],
+            },
             {
                 "name": "l",
                 "logicalType": "array",
                 "logicalTypeOptions": {"minItems": 1, "uniqueItems": True},
-                "items": {"logicalType": "object", "properties": [{"name": "s", "logicalType": "string", "logicalTypeOptions": {"maxLength": 1}}]},
+                "items": {
+                    "logicalType": "object",
+                    "properties": [
+                        {"name": "s", "logicalType": "string", "logicalTypeOptions": {"maxLength": 1}}
+                    ],
+                },
             },
-            {"name": "m", "logicalType": "map", "map": {"key": {"logicalType": "string", "logicalTypeOptions": {"maxLength": 1}}, "value": {"logicalType": "integer", "required": True}}},
+            {
+                "name": "m",
+                "logicalType": "map",
+                "map": {
+                    "key": {"logicalType": "string", "logicalTypeOptions": {"maxLength": 1}},
+                    "value": {"logicalType": "integer", "required": True},
+                },
+            },
         )
         text, whole = Primitive("string"), Primitive("long")
-        from raymesh.spec.types import Field
-
-        schema = schema_of(a=Struct((Field("x", whole),)), l=List(Struct((Field("s", text),))), m=Map(text, whole))
+        schema = schema_of(
+            a=Struct((Field("x", whole),)), l=List(Struct((Field("s", text),))), m=Map(text, whole)
+        )
         rows = [
             {"a": {"x": 1}, "l": [{"s": "a"}], "m": {"k": 1}},
             {"a": {"x": None}, "l": [{"s": "a"}, {"s": "a"}], "m": {"kk": None}},
@@ -211,7 +278,14 @@ class TestNested:
             {"a": {"x": 2}, "l": None, "m": None},
         ]
         found = judged(con, tmp_path, schema, rows, checks)
-        wanted = {"a.x.required": 1, "l.minItems": 1, "l.uniqueItems": 1, "l[].s.maxLength": 1, "m{key}.maxLength": 1, "m{value}.required": 1}
+        wanted = {
+            "a.x.required": 1,
+            "l.minItems": 1,
+            "l.uniqueItems": 1,
+            "l[].s.maxLength": 1,
+            "m{key}.maxLength": 1,
+            "m{value}.required": 1,
+        }
         assert {k: found[k].value for k in wanted} == wanted
         assert all(found[k].status == "pass" for k in found if k.endswith("logicalType"))
 
@@ -224,15 +298,21 @@ class TestNested:
         assert (found["v.elementType"].status, found["v.distanceMetric"].status) == ("pass", "skip")
 
     def test_members_are_counted_and_demanded(self, con: Any, tmp_path: Path) -> None:
-        from raymesh.spec.types import Field
-
         members = [{"name": n, "logicalType": "integer"} for n in "xy"]
         options = {"minProperties": 1, "maxProperties": 1, "required": ["x"]}
-        checks = checks_of({"name": "a", "logicalType": "object", "properties": members, "logicalTypeOptions": options})
+        checks = checks_of(
+            {"name": "a", "logicalType": "object", "properties": members, "logicalTypeOptions": options}
+        )
         whole = Primitive("long")
         rows = [{"a": v} for v in ({"x": 1, "y": 2}, {"x": None, "y": None}, {"x": 1, "y": None}, None)]
-        found = judged(con, tmp_path, schema_of(a=Struct((Field("x", whole), Field("y", whole)))), rows, checks)
-        assert [found[f"a.{r}"].value for r in ("minProperties", "maxProperties", "requiredMembers")] == [1, 1, 1]
+        found = judged(
+            con, tmp_path, schema_of(a=Struct((Field("x", whole), Field("y", whole)))), rows, checks
+        )
+        assert [found[f"a.{r}"].value for r in ("minProperties", "maxProperties", "requiredMembers")] == [
+            1,
+            1,
+            1,
+        ]
 
 
 class TestKeys:
@@ -249,20 +329,32 @@ class TestKeys:
 
     @pytest.mark.parametrize("text", [False, True])
     @pytest.mark.parametrize("order", ["rising", "shuffled", "wide", "repeated"])
-    def test_every_way_of_counting_finds_the_same_excess(self, con: Any, tmp_path: Path, order: str, text: bool) -> None:
+    def test_every_way_of_counting_finds_the_same_excess(
+        self, con: Any, tmp_path: Path, monkeypatch: Any, order: str, text: bool
+    ) -> None:
+        monkeypatch.setattr(keys, "FEW", 0)
         spread = 10**12 if order == "wide" else 1
         numbers = [(i * 7919) % 10007 * spread for i in range(5000)]
-        numbers = sorted(numbers) if order == "rising" else [n % 50 for n in numbers] if order == "repeated" else numbers
+        numbers = (
+            sorted(numbers)
+            if order == "rising"
+            else [n % 50 for n in numbers]
+            if order == "repeated"
+            else numbers
+        )
         wanted = len(numbers) - len(set(numbers))
         for extra in (0, 3):
             values: list[Any] = [f"{n:020}" if text else n for n in numbers + numbers[:extra]]
             schema = schema_of(k="string" if text else "long")
-            found = judged(con, tmp_path, schema, column("k", values), checks_of({"name": "k", "unique": True}))
+            found = judged(
+                con, tmp_path, schema, column("k", values), checks_of({"name": "k", "unique": True})
+            )
             assert found["k.unique"].value == wanted + extra
 
-    def test_unique_on_fewer_columns_needs_no_second_look(self, con: Any, tmp_path: Path, monkeypatch: Any) -> None:
-        from raymesh.engines.kernel import keys
-
+    def test_unique_on_fewer_columns_needs_no_second_look(
+        self, con: Any, tmp_path: Path, monkeypatch: Any
+    ) -> None:
+        monkeypatch.setattr(keys, "FEW", 0)
         looked: list[Any] = []
         whole = keys._whole
         monkeypatch.setattr(keys, "_whole", lambda t, k, r: looked.append(k.names) or whole(t, k, r))
@@ -271,7 +363,9 @@ class TestKeys:
             {"name": "b"},
             quality=[{"metric": "duplicateValues", "arguments": {"properties": ["a", "b"]}, "mustBe": 0}],
         )
-        found = judged(con, tmp_path, schema_of(a="long", b="long"), [{"a": n, "b": 1} for n in (2, 1)], checks)
+        found = judged(
+            con, tmp_path, schema_of(a="long", b="long"), [{"a": n, "b": 1} for n in (2, 1)], checks
+        )
         assert looked == [frozenset({("a",)})]
         assert found["quality.duplicateValues"].status == "pass"
 
@@ -279,9 +373,13 @@ class TestKeys:
 class TestReferences:
     def test_rows_without_partner_are_counted_and_nulls_refer_nowhere(self, con: Any, tmp_path: Path) -> None:
         checks = checks_of({"name": "c", "relationships": [{"to": "customer.households.id"}]})
-        there = write(tmp_path / "there.parquet", schema_of(x="string", id="int"), [{"id": n} for n in (1, 2, None)])
+        there = write(
+            tmp_path / "there.parquet", schema_of(x="string", id="int"), [{"id": n} for n in (1, 2, None)]
+        )
         inputs = {"customer.households": Scan(schema_of(x="string", id="int"), (there,))}
-        found = judged(con, tmp_path, schema_of(c="long"), column("c", [1, 3, None, 3]), checks, inputs=inputs)
+        found = judged(
+            con, tmp_path, schema_of(c="long"), column("c", [1, 3, None, 3]), checks, inputs=inputs
+        )
         assert (found["c.reference"].status, found["c.reference"].value) == ("fail", 2)
         assert found["c.reference"].sample == ({"c": 3}, {"c": 3})
 
@@ -290,7 +388,10 @@ class TestReferences:
             *({"name": n} for n in ("a", "b", "pa", "pb")),
             relationships=[{"from": ["orders.pa", "orders.pb"], "to": ["orders.a", "orders.b"]}],
         )
-        rows = [dict(zip(("a", "b", "pa", "pb"), r, strict=True)) for r in ((1, 1, None, 1), (1, 2, 1, 1), (2, 1, 2, 2))]
+        rows = [
+            dict(zip(("a", "b", "pa", "pb"), r, strict=True))
+            for r in ((1, 1, None, 1), (1, 2, 1, 1), (2, 1, 2, 2))
+        ]
         found = judged(con, tmp_path, schema_of(a="long", b="long", pa="long", pb="long"), rows, checks)
         assert found["reference.pa-pb"].value == 1
 
@@ -346,7 +447,9 @@ class TestSqlRules:
             ("", "no query"),
         ],
     )
-    def test_a_rule_that_cannot_be_answered_never_passes(self, con: Any, tmp_path: Path, query: str, reason: str) -> None:
+    def test_a_rule_that_cannot_be_answered_never_passes(
+        self, con: Any, tmp_path: Path, query: str, reason: str
+    ) -> None:
         rows = column("n", [1, 2])
         result = verdict(con, tmp_path, schema_of(n="long"), rows, self.rule(query))
         (blocked,) = result.blocked
@@ -360,6 +463,21 @@ class TestSqlRules:
         exact = self.rule("SELECT 0.1::DECIMAL(3,1) + 0.2::DECIMAL(3,1)", mustBe=0.3)
         assert judged(con, tmp_path, schema_of(n="long"), rows, exact)["n.quality.r"].status == "pass"
 
+    def test_a_value_that_is_no_number_is_an_error_with_the_value_as_text(
+        self, con: Any, tmp_path: Path
+    ) -> None:
+        found = judged(con, tmp_path, schema_of(n="long"), [], self.rule("SELECT 'nan'::DOUBLE"))
+        assert (found["n.quality.r"].status, found["n.quality.r"].value) == ("error", "nan")
+
+    def test_rules_that_have_no_place_to_run_are_errors(
+        self, con: Any, tmp_path: Path, monkeypatch: Any
+    ) -> None:
+        def refuse(_: Any) -> None:
+            raise duckdb.IOException("no file system")
+
+        found = judged(con, tmp_path, schema_of(n="long"), [], self.rule("SELECT 0"), prepare=refuse)
+        assert (found["n.quality.r"].status, found["n.quality.r"].message) == ("error", "no file system")
+
     def test_other_tables_of_the_session_are_out_of_reach(self, con: Any, tmp_path: Path) -> None:
         con.execute("CREATE TABLE secret AS SELECT 0 AS n")
         found = judged(con, tmp_path, schema_of(n="long"), [], self.rule("SELECT count(*) FROM secret"))
@@ -368,18 +486,21 @@ class TestSqlRules:
 
 class TestCustomRules:
     def test_without_an_adapter_the_rule_is_not_executed_and_blocks(self, con: Any, tmp_path: Path) -> None:
-        checks = checks_of({"name": "n"}, quality=[{"type": "custom", "engine": "soda", "implementation": "x"}])
+        checks = checks_of(
+            {"name": "n"}, quality=[{"type": "custom", "engine": "soda", "implementation": "x"}]
+        )
         result = verdict(con, tmp_path, schema_of(n="long"), [], checks)
         assert [r.status for r in result.blocked] == ["not_executed"]
 
     def test_an_adapter_counts_or_raises(self, con: Any, tmp_path: Path, monkeypatch: Any) -> None:
-        from raymesh.spi import registry
-
         def adapter(implementation: Any, rows: Any) -> Any:
             return {"count": len(rows.fetchall()), "yes": True}[implementation]
 
         monkeypatch.setattr(registry, "load", lambda group, name: adapter)
-        rules = [{"type": "custom", "engine": "mine", "name": n, "implementation": n} for n in ("count", "yes", "broken")]
+        rules = [
+            {"type": "custom", "engine": "mine", "name": n, "implementation": n}
+            for n in ("count", "yes", "broken")
+        ]
         checks = checks_of({"name": "n"}, quality=rules, adapters=["mine"])
         found = judged(con, tmp_path, schema_of(n="long"), column("n", [1, 2]), checks)
         assert (found["quality.count"].status, found["quality.count"].value) == ("fail", 2)
@@ -387,22 +508,32 @@ class TestCustomRules:
 
 
 class TestNothingVanishes:
-    def test_a_missing_column_fails_its_type_and_its_rows_are_an_error(self, con: Any, tmp_path: Path) -> None:
+    def test_a_missing_column_fails_its_type_and_its_rows_are_an_error(
+        self, con: Any, tmp_path: Path
+    ) -> None:
         checks = checks_of({"name": "gone", "logicalType": "string", "required": True}, {"name": "n"})
         found = judged(con, tmp_path, schema_of(n="long"), column("n", [1]), checks)
         assert (found["gone.logicalType"].status, found["gone.required"].status) == ("fail", "error")
         assert found["n.exists"].status == "pass"
 
     def test_an_option_that_does_not_fit_the_type_is_an_error(self, con: Any, tmp_path: Path) -> None:
-        checks = checks_of({"name": "n", "logicalType": "string", "logicalTypeOptions": {"maxLength": 3, "pattern": "x"}})
+        checks = checks_of(
+            {"name": "n", "logicalType": "string", "logicalTypeOptions": {"maxLength": 3, "pattern": "x"}}
+        )
         found = judged(con, tmp_path, schema_of(n="long"), column("n", [1]), checks)
         assert (found["n.maxLength"].status, found["n.pattern"].status) == ("error", "error")
 
-    def test_one_check_that_breaks_at_run_time_leaves_the_others_measured(self, con: Any, tmp_path: Path) -> None:
-        checks = checks_of({"name": "s", "logicalType": "string", "required": True, "logicalTypeOptions": {"pattern": "(a"}})
-        bad = replace(checks_of({"name": "s", "logicalType": "string", "logicalTypeOptions": {"pattern": "a"}})["s.pattern"])
-        from raymesh.spec.expression import Column, Matches, Not
-
+    def test_one_check_that_breaks_at_run_time_leaves_the_others_measured(
+        self, con: Any, tmp_path: Path
+    ) -> None:
+        checks = checks_of(
+            {"name": "s", "logicalType": "string", "required": True, "logicalTypeOptions": {"pattern": "(a"}}
+        )
+        bad = replace(
+            checks_of({"name": "s", "logicalType": "string", "logicalTypeOptions": {"pattern": "a"}})[
+                "s.pattern"
+            ]
+        )
         broken = replace(bad, violates=Not(Matches(Column(("s",)), "(a")))
         checks = {"s.required": checks["s.required"], "s.pattern": broken}
         found = judged(con, tmp_path, schema_of(s="string"), column("s", [None, "a"]), checks)
@@ -411,7 +542,14 @@ class TestNothingVanishes:
 
     @pytest.mark.parametrize("files", [0, 1])
     def test_an_empty_table_is_never_silently_green(self, con: Any, tmp_path: Path, files: int) -> None:
-        checks = checks_of({"name": "n", "required": True, "unique": True, "quality": [{"metric": "nullValues", "mustBeLessThan": 5, "unit": "percent"}]})
+        checks = checks_of(
+            {
+                "name": "n",
+                "required": True,
+                "unique": True,
+                "quality": [{"metric": "nullValues", "mustBeLessThan": 5, "unit": "percent"}],
+            }
+        )
         paths = [write(tmp_path / "e.parquet", schema_of(n="long"), [])] if files else []
         wanted = tuple(checks.values())
         result = judge(wanted, measure(con, paths, schema_of(n="long"), wanted))
@@ -446,7 +584,11 @@ class TestNothingVanishes:
         for check in checks:
             state = whole.files[path]
             less = Measurements(
-                {path: replace(state, violations={k: v for k, v in state.violations.items() if k != check.id})},
+                {
+                    path: replace(
+                        state, violations={k: v for k, v in state.violations.items() if k != check.id}
+                    )
+                },
                 {k: v for k, v in whole.values.items() if k != check.id},
                 whole.types,
                 whole.failures,
@@ -475,21 +617,32 @@ class TestStatesOfFiles:
         parts = [write(tmp_path / f"p{i}.parquet", schema, self.rows(i * 5, i * 5 + 5)) for i in range(4)]
         parts.append(write(tmp_path / "empty.parquet", schema, []))
         single, several = (judge(checks, measure(con, f, schema, checks)) for f in ([one], parts))
-        assert [(r.check.id, r.status, r.value) for r in single.results] == [(r.check.id, r.status, r.value) for r in several.results]
+        assert [(r.check.id, r.status, r.value) for r in single.results] == [
+            (r.check.id, r.status, r.value) for r in several.results
+        ]
         assert single.score == several.score
 
-    def test_an_append_reads_only_new_files_and_says_what_a_full_look_says(self, con: Any, tmp_path: Path) -> None:
+    def test_an_append_reads_only_new_files_and_says_what_a_full_look_says(
+        self, con: Any, tmp_path: Path
+    ) -> None:
         checks, schema = tuple(checks_of(*self.CHECKS).values()), schema_of(id="long", n="long")
         first = write(tmp_path / "a.parquet", schema, self.rows(0, 10))
-        states = {k: file_state_from_json(file_state_to_json(v)) for k, v in measure(con, [first], schema, checks).files.items()}
+        states = {
+            k: file_state_from_json(file_state_to_json(v))
+            for k, v in measure(con, [first], schema, checks).files.items()
+        }
         second = write(tmp_path / "b.parquet", schema, self.rows(8, 14))
         full = judge(checks, measure(con, [first, second], schema, checks))
         kept = Scan(schema, (first,))
         appended = measure(con, [second], schema, checks, kept=kept, kept_states=states)
-        assert [(r.check.id, r.value) for r in judge(checks, appended).results] == [(r.check.id, r.value) for r in full.results]
+        assert [(r.check.id, r.value) for r in judge(checks, appended).results] == [
+            (r.check.id, r.value) for r in full.results
+        ]
         assert set(appended.files) == {first, second}
         third = write(tmp_path / "c.parquet", schema, self.rows(0, 2))
-        again = measure(con, [third], schema, checks, kept=Scan(schema, (first, second)), kept_states=appended.files)
+        again = measure(
+            con, [third], schema, checks, kept=Scan(schema, (first, second)), kept_states=appended.files
+        )
         assert again.values["id.unique"] == 4
 
     def test_row_counts_of_kept_files_come_from_their_state(self, con: Any, tmp_path: Path) -> None:
@@ -506,7 +659,11 @@ class TestStatesOfFiles:
         schema = schema_of(n="long")
 
         def checks(limit: int) -> tuple[Check, ...]:
-            return tuple(checks_of({"name": "n", "logicalType": "integer", "logicalTypeOptions": {"minimum": limit}}).values())
+            return tuple(
+                checks_of(
+                    {"name": "n", "logicalType": "integer", "logicalTypeOptions": {"minimum": limit}}
+                ).values()
+            )
 
         first = write(tmp_path / "a.parquet", schema, column("n", [1, 2, 3]))
         states = measure(con, [first], schema, checks(1)).files
@@ -522,9 +679,15 @@ class TestStatesOfFiles:
         assert taken.values["id.unique"] == 0
 
     def test_profiles_come_from_footers_and_hide_sensitive_limits(self, con: Any, tmp_path: Path) -> None:
-        checks = tuple(checks_of({"name": "id"}, {"name": "mail", "tags": ["pii.direct.email"]}, {"name": "f"}).values())
+        checks = tuple(
+            checks_of({"name": "id"}, {"name": "mail", "tags": ["pii.direct.email"]}, {"name": "f"}).values()
+        )
         schema = schema_of(id="long", mail="string", f="double")
-        path = write(tmp_path / "a.parquet", schema, [{"id": 3, "mail": "a@b.c", "f": None}, {"id": 1, "mail": None, "f": None}])
+        path = write(
+            tmp_path / "a.parquet",
+            schema,
+            [{"id": 3, "mail": "a@b.c", "f": None}, {"id": 1, "mail": None, "f": None}],
+        )
         profile = measure(con, [path], schema, checks).files[path].columns
         assert profile["id"] == {"id": 1, "type": "int", "nulls": 0, "min": 1, "max": 3}
         assert profile["mail"] == {"id": 2, "type": "string", "nulls": 1}
@@ -532,10 +695,17 @@ class TestStatesOfFiles:
 
 
 class TestSamples:
-    def test_samples_show_key_and_column_at_most_five_and_mask_sensitive_values(self, con: Any, tmp_path: Path) -> None:
+    def test_samples_show_key_and_column_at_most_five_and_mask_sensitive_values(
+        self, con: Any, tmp_path: Path
+    ) -> None:
         checks = checks_of(
             {"name": "id", "primaryKey": True},
-            {"name": "mail", "logicalType": "string", "tags": ["pii.direct.email"], "logicalTypeOptions": {"format": "email"}},
+            {
+                "name": "mail",
+                "logicalType": "string",
+                "tags": ["pii.direct.email"],
+                "logicalTypeOptions": {"format": "email"},
+            },
         )
         rows = [{"id": i, "mail": f"nobody{i}"} for i in range(9)]
         found = judged(con, tmp_path, schema_of(id="long", mail="string"), rows, checks)

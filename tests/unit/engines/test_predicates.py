@@ -11,11 +11,11 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
-from contracts import arrow_type, schema_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from oracle import MeaninglessError, truth
 
+from contracts import arrow_type, schema_of
+from oracle import MeaninglessError, truth
 from raymesh.engines.kernel.predicates import predicate_sql
 from raymesh.errors import UsageError
 from raymesh.spec import expression as x
@@ -45,8 +45,26 @@ SCHEMA = schema_of(
     }
 )
 EDGES = [0, 1, -1, 2**31 - 1, -(2**31), 2**53, 2**53 + 1, -(2**53) - 1, 2**63 - 1, -(2**63), 2**70, 10**40]
-POINTS = [0.0, -0.0, 0.1, 0.5, 2.5, -2.5, 1e300, 1e23, float(2**53), math.nan, math.inf, -math.inf, 5e-324, 16777217.0]
-MONEY = [Number(t) for t in ("0.00", "0.01", "-0.01", "9999999.99", "0.005", "1.50", "123456789012345678901234567890.5")]
+POINTS = [
+    0.0,
+    -0.0,
+    0.1,
+    0.5,
+    2.5,
+    -2.5,
+    1e300,
+    1e23,
+    float(2**53),
+    math.nan,
+    math.inf,
+    -math.inf,
+    5e-324,
+    16777217.0,
+]
+MONEY = [
+    Number(t)
+    for t in ("0.00", "0.01", "-0.01", "9999999.99", "0.005", "1.50", "123456789012345678901234567890.5")
+]
 WORDS = ["", "a", "ab", "é", "e\u0301", "😀", "A'b\"c", "a\nb", "\\d", "Z", "null", "1"]
 
 
@@ -70,9 +88,13 @@ ROW = st.fixed_dictionaries(
         "i": st.one_of(st.none(), st.sampled_from(within("int", EDGES)), st.integers(-5, 5)),
         "l": longs,
         "d": st.one_of(st.none(), st.sampled_from(POINTS), st.floats(-3, 3)),
-        "f": st.one_of(st.none(), st.sampled_from([v for v in POINTS if v != 1e300 and v != 5e-324])).map(single),
+        "f": st.one_of(st.none(), st.sampled_from([v for v in POINTS if v != 1e300 and v != 5e-324])).map(
+            single
+        ),
         "p": st.one_of(st.none(), st.decimals(-10, 10, places=2)),
-        "w": st.one_of(st.none(), st.sampled_from([Number("99999999999999999999999999999999999.99"), Number("0.10")])),
+        "w": st.one_of(
+            st.none(), st.sampled_from([Number("99999999999999999999999999999999999.99"), Number("0.10")])
+        ),
         "s": texts,
         'odd "name': texts,
         "b": st.sampled_from([None, True, False]),
@@ -87,7 +109,12 @@ ROW = st.fixed_dictionaries(
         "people": st.one_of(
             st.none(),
             st.lists(
-                st.one_of(st.none(), st.fixed_dictionaries({"n": longs, "tags": st.one_of(st.none(), st.lists(texts, max_size=2))})),
+                st.one_of(
+                    st.none(),
+                    st.fixed_dictionaries(
+                        {"n": longs, "tags": st.one_of(st.none(), st.lists(texts, max_size=2))}
+                    ),
+                ),
                 max_size=2,
             ),
         ),
@@ -141,7 +168,11 @@ def texts_of(of: x.Operand) -> st.SearchStrategy[Any]:
 
 def numbers_of(of: x.Operand) -> st.SearchStrategy[Any]:
     steps = st.sampled_from([1, 2, 3, 0.5, 0.1, 0.01, 0.25])
-    return st.builds(lambda op, s: x.Compare(op, x.Remainder(of, x.Value(s)), x.Value(0)), st.sampled_from(["=", "<>"]), steps)
+    return st.builds(
+        lambda op, s: x.Compare(op, x.Remainder(of, x.Value(s)), x.Value(0)),
+        st.sampled_from(["=", "<>"]),
+        steps,
+    )
 
 
 def column(name: str) -> x.Column:
@@ -151,7 +182,9 @@ def column(name: str) -> x.Column:
 item = x.Column(("$item",))
 inner_people = st.one_of(
     leaves({"n": CONSTANTS["l"]}, lambda n: x.Column(("$item", n))),
-    st.builds(x.AnyItem, st.just(x.Column(("$item", "tags"))), st.one_of(texts_of(item), st.just(x.IsNull(item)))),
+    st.builds(
+        x.AnyItem, st.just(x.Column(("$item", "tags"))), st.one_of(texts_of(item), st.just(x.IsNull(item)))
+    ),
     st.just(x.IsNull(item)),
     st.just(x.Not(x.IsNull(x.Column(("$item", "tags"))))),
 )
@@ -171,7 +204,9 @@ nested = st.one_of(
             x.Present((x.Column(("st", "a")), x.Column(("st", "b")), column("l"))),
         )
     ),
-    st.builds(x.Compare, st.sampled_from(["<", ">"]), st.just(x.Norm(column("list"))), st.just(x.Value(2.345))),
+    st.builds(
+        x.Compare, st.sampled_from(["<", ">"]), st.just(x.Norm(column("list"))), st.just(x.Value(2.345))
+    ),
 )
 simple = st.one_of(
     leaves(CONSTANTS, column),
@@ -200,7 +235,9 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
     connection.close()
 
 
-def answers(con: duckdb.DuckDBPyConnection, condition: str, schema: TableSchema, rows: list[dict[str, Any]]) -> list[Any]:
+def answers(
+    con: duckdb.DuckDBPyConnection, condition: str, schema: TableSchema, rows: list[dict[str, Any]]
+) -> list[Any]:
     """The condition's answer for each row."""
     arrays = []
     for f in schema:
@@ -216,9 +253,15 @@ def answers(con: duckdb.DuckDBPyConnection, condition: str, schema: TableSchema,
         con.unregister("t")
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=250,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 @given(CONDITIONS, st.lists(ROW, min_size=1, max_size=6))
-def test_sql_and_oracle_agree_on_every_condition(con: Any, condition: x.Expression, rows: list[dict[str, Any]]) -> None:
+def test_sql_and_oracle_agree_on_every_condition(
+    con: Any, condition: x.Expression, rows: list[dict[str, Any]]
+) -> None:
     wanted = [truth(condition, row, SCHEMA) for row in rows]
     assert answers(con, predicate_sql(condition, SCHEMA), SCHEMA, rows) == wanted
     loose = answers(con, predicate_sql(condition, SCHEMA, exact_null=False), SCHEMA, rows)
@@ -226,8 +269,14 @@ def test_sql_and_oracle_agree_on_every_condition(con: Any, condition: x.Expressi
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.sampled_from([0.1, 0.01, 0.25, 3, 7, 0.3]), st.lists(st.one_of(st.integers(-(2**40), 2**40), st.floats(-1e6, 1e6)), max_size=20), st.sampled_from("df"))
-def test_multiples_of_floating_point_numbers_are_the_nearest_ones(con: Any, step: float, values: list[Any], name: str) -> None:
+@given(
+    st.sampled_from([0.1, 0.01, 0.25, 3, 7, 0.3]),
+    st.lists(st.one_of(st.integers(-(2**40), 2**40), st.floats(-1e6, 1e6)), max_size=20),
+    st.sampled_from("df"),
+)
+def test_multiples_of_floating_point_numbers_are_the_nearest_ones(
+    con: Any, step: float, values: list[Any], name: str
+) -> None:
     near = [float(v) for v in values] + [round(float(v)) * step for v in values]
     rows = [{"d": v, "f": single(v)} for v in near]
     condition = x.Compare("=", x.Remainder(x.Column((name,)), x.Value(step)), x.Value(0))
@@ -248,7 +297,9 @@ ONE = {"l": 2**53 + 1, "d": float(2**53), "i": 3, "f": 3.5}
         (">=", "f", "i", True),
     ],
 )
-def test_integer_and_double_columns_compare_without_losing_digits(con: Any, operator: Any, left: str, right: str, wanted: bool) -> None:
+def test_integer_and_double_columns_compare_without_losing_digits(
+    con: Any, operator: Any, left: str, right: str, wanted: bool
+) -> None:
     condition = predicate_sql(x.Compare(operator, column(left), column(right)), SCHEMA)
     assert answers(con, condition, SCHEMA, [ONE]) == [wanted]
 

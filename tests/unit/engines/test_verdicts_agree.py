@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import oracle
 import pytest
-from contracts import contract, schema_of, write
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import oracle
+from contracts import contract, schema_of, write
 from raymesh.engines.kernel.measure import measure
 from raymesh.mesh.plan import Scan
 from raymesh.quality.compile import compile_checks
@@ -69,11 +69,18 @@ def properties(draw: st.DrawFn, name: str) -> dict[str, Any]:
     logical, _, _, options, values = COLUMNS[name]
     found: dict[str, Any] = {"name": name, "logicalType": logical}
     chosen = draw(st.sets(st.sampled_from(sorted(options)), max_size=2))
-    if chosen in ({"minimum", "exclusiveMaximum"}, {"minimum", "maximum"}, {"minItems", "maxItems"}, {"minLength", "maxLength"}):
+    if chosen in (
+        {"minimum", "exclusiveMaximum"},
+        {"minimum", "maximum"},
+        {"minItems", "maxItems"},
+        {"minLength", "maxLength"},
+    ):
         chosen.pop()  # together they may contradict each other, which documents may not
     if chosen:
         found["logicalTypeOptions"] = {o: draw(st.sampled_from(options[o])) for o in sorted(chosen)}
-    found |= draw(st.fixed_dictionaries({}, optional={k: st.just(value=True) for k in ("required", "unique")}))
+    found |= draw(
+        st.fixed_dictionaries({}, optional={k: st.just(value=True) for k in ("required", "unique")})
+    )
     if name == "l":
         found.pop("unique", None)
         found["items"] = {"logicalType": "integer", "required": draw(st.booleans())}
@@ -91,15 +98,47 @@ def cases(draw: st.DrawFn) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     for c in columns:
         c["primaryKey"] = c["name"] in keyed[:2] and draw(st.booleans())
     if keyed and draw(st.booleans()):
-        columns[0] |= {"relationships": [{"to": f"orders.{keyed[-1]}"}]} if columns[0]["name"] == keyed[-1] else {}
-    table = draw(rules([{"metric": "rowCount"}, {"metric": "duplicateValues", "arguments": {"properties": keyed or ["l"]}}])) if keyed else []
+        columns[0] |= (
+            {"relationships": [{"to": f"orders.{keyed[-1]}"}]} if columns[0]["name"] == keyed[-1] else {}
+        )
+    table = (
+        draw(
+            rules(
+                [
+                    {"metric": "rowCount"},
+                    {"metric": "duplicateValues", "arguments": {"properties": keyed or ["l"]}},
+                ]
+            )
+        )
+        if keyed
+        else []
+    )
     rows = draw(st.lists(st.fixed_dictionaries({n: COLUMNS[n][2] for n in names}), max_size=8))
     inner = st.one_of(st.none(), st.fixed_dictionaries({"x": whole, "y": text}))
     for row in rows:
-        row["o"], row["m"] = draw(inner), draw(st.one_of(st.none(), st.dictionaries(st.sampled_from("ab"), whole, max_size=2)))
-    members = [{"name": "x", "logicalType": "integer", "required": True, "logicalTypeOptions": {"minimum": 0}}, {"name": "y", "logicalType": "string"}]
-    columns.append({"name": "o", "logicalType": "object", "properties": members, "logicalTypeOptions": {"minProperties": 1}})
-    columns.append({"name": "m", "logicalType": "map", "map": {"key": {"logicalType": "string"}, "value": {"logicalType": "integer", "required": True}}})
+        row["o"], row["m"] = (
+            draw(inner),
+            draw(st.one_of(st.none(), st.dictionaries(st.sampled_from("ab"), whole, max_size=2))),
+        )
+    members = [
+        {"name": "x", "logicalType": "integer", "required": True, "logicalTypeOptions": {"minimum": 0}},
+        {"name": "y", "logicalType": "string"},
+    ]
+    columns.append(
+        {
+            "name": "o",
+            "logicalType": "object",
+            "properties": members,
+            "logicalTypeOptions": {"minProperties": 1},
+        }
+    )
+    columns.append(
+        {
+            "name": "m",
+            "logicalType": "map",
+            "map": {"key": {"logicalType": "string"}, "value": {"logicalType": "integer", "required": True}},
+        }
+    )
     return {"properties": columns, "quality": table}, rows
 
 
@@ -119,13 +158,23 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     return (folder / f"{n}.parquet" for n in numbers)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 @given(cases(), st.integers(0, 8))
-def test_engine_and_oracle_reach_the_same_verdict(con: Any, fresh: Iterator[Path], case: Any, cut: int) -> None:
+def test_engine_and_oracle_reach_the_same_verdict(
+    con: Any, fresh: Iterator[Path], case: Any, cut: int
+) -> None:
     described, rows = case
     names = [p["name"] for p in described["properties"] if p["name"] in COLUMNS]
-    schema = schema_of(**{n: COLUMNS[n][1] for n in names}, o=STRUCT, m=Map(Primitive("string"), Primitive("long")))
-    checks = compile_checks(contract(*described["properties"], quality=described["quality"]), table="sales.orders")
+    schema = schema_of(
+        **{n: COLUMNS[n][1] for n in names}, o=STRUCT, m=Map(Primitive("string"), Primitive("long"))
+    )
+    checks = compile_checks(
+        contract(*described["properties"], quality=described["quality"]), table="sales.orders"
+    )
 
     wanted = [(c.id, oracle.status(c, rows, schema)) for c in checks if c.kind != "type"]
     one = [str(write(next(fresh), schema, rows))]
@@ -134,7 +183,11 @@ def test_engine_and_oracle_reach_the_same_verdict(con: Any, fresh: Iterator[Path
     assert [(r.check.id, r.status) for r in single.results if r.check.kind != "type"] == wanted
     assert {r.status for r in single.results if r.check.kind == "type"} == {"pass"}
     for result in single.results:
-        if result.check.kind in ("row", "key", "count", "reference") and result.check.unit == "rows" and result.status in ("pass", "fail", "warn"):
+        if (
+            result.check.kind in ("row", "key", "count", "reference")
+            and result.check.unit == "rows"
+            and result.status in ("pass", "fail", "warn")
+        ):
             assert result.value == oracle.measured(result.check, rows, schema)
 
     first = measure(con, several[:1], schema, checks)

@@ -273,7 +273,7 @@ def test_an_id_means_one_thing_for_ever(steps):
 
 
 def _kept_ids_keep_their_kind(before, after):
-    types = {i: t for i, t in paths(Struct(before.fields)).values()}
+    types = dict(paths(Struct(before.fields)).values())
     for i, now in paths(Struct(after.fields)).values():
         if i in types and isinstance(types[i], Primitive):
             assert (types[i], now) in {(INT, LONG), (FLOAT, DOUBLE)} or types[i] == now

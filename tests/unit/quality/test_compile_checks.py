@@ -6,8 +6,8 @@ import pickle
 from typing import Any
 
 import pytest
-from contracts import checks_of, contract
 
+from contracts import checks_of, contract
 from raymesh.errors import SourceSpan
 from raymesh.quality.compile import compile_checks
 from raymesh.quality.model import Check
@@ -32,7 +32,16 @@ NUMBER = {"minimum": 1, "exclusiveMaximum": 9, "multipleOf": 2}
         ("array", {"minItems": 1, "maxItems": 3, "uniqueItems": True}, "row"),
         ("vector", {"dimensions": 3, "normalized": True}, "row"),
         ("vector", {"dimensions": 3, "elementType": "float32"}, "row type"),
-        ("vector", {"dimensions": 3, "distanceMetric": "cosine", "embeddingModel": "m", "embeddingModelVersion": "1"}, "row text"),
+        (
+            "vector",
+            {
+                "dimensions": 3,
+                "distanceMetric": "cosine",
+                "embeddingModel": "m",
+                "embeddingModelVersion": "1",
+            },
+            "row text",
+        ),
     ],
 )
 def test_every_option_becomes_a_check_of_its_own(logical: str, options: dict[str, Any], kinds: str) -> None:
@@ -49,14 +58,26 @@ def test_ids_name_the_place_inside_nested_values() -> None:
     checks = checks_of(
         {"name": "s", "logicalType": "object", "properties": [inner]},
         {"name": "l", "logicalType": "array", "items": {"logicalType": "object", "properties": [inner]}},
-        {"name": "m", "logicalType": "map", "map": {"key": {"logicalType": "string"}, "value": {"logicalType": "integer"}}},
+        {
+            "name": "m",
+            "logicalType": "map",
+            "map": {"key": {"logicalType": "string"}, "value": {"logicalType": "integer"}},
+        },
     )
-    assert {"s.x.required", "l[].logicalType", "l[].x.required", "m{key}.logicalType", "m{value}.logicalType"} <= set(checks)
+    assert {
+        "s.x.required",
+        "l[].logicalType",
+        "l[].x.required",
+        "m{key}.logicalType",
+        "m{value}.logicalType",
+    } <= set(checks)
 
 
 def test_promises_with_the_same_name_are_told_apart() -> None:
     rule = {"metric": "nullValues", "mustBe": 0}
-    checks = checks_of({"name": "c", "quality": [rule, {**rule, "name": "My rule!"}, rule, {**rule, "id": "r1"}]})
+    checks = checks_of(
+        {"name": "c", "quality": [rule, {**rule, "name": "My rule!"}, rule, {**rule, "id": "r1"}]}
+    )
     wanted = ["c.quality.nullValues", "c.quality.my-rule", "c.quality.nullValues.2", "c.quality.r1"]
     assert [i for i in checks if "quality" in i] == wanted
 
@@ -86,10 +107,16 @@ def test_a_check_knows_its_place_in_the_document() -> None:
 
 class TestBlocking:
     def check(self, rule: dict[str, Any], **settings: Any) -> Check:
-        return checks_of({"name": "c", "quality": [{"metric": "nullValues", "mustBe": 0, **rule}]}, **settings)["c.quality.nullValues"]
+        return checks_of(
+            {"name": "c", "quality": [{"metric": "nullValues", "mustBe": 0, **rule}]}, **settings
+        )["c.quality.nullValues"]
 
     def custom(self, value: str, vendor: str | None = "raymesh") -> dict[str, Any]:
-        return {"customProperties": [{"property": "onViolation", "value": value} | ({"vendor": vendor} if vendor else {})]}
+        return {
+            "customProperties": [
+                {"property": "onViolation", "value": value} | ({"vendor": vendor} if vendor else {})
+            ]
+        }
 
     def test_rules_block_unless_they_are_soft(self) -> None:
         assert self.check({}).blocking
@@ -104,7 +131,9 @@ class TestBlocking:
         assert self.check(self.custom("quarantine")).on_violation == "quarantine"
 
     def test_only_rows_can_be_quarantined(self) -> None:
-        checks = checks_of({"name": "c", "unique": True, "required": True}, settings_on_violation="quarantine")
+        checks = checks_of(
+            {"name": "c", "unique": True, "required": True}, settings_on_violation="quarantine"
+        )
         assert (checks["c.required"].on_violation, checks["c.unique"].on_violation) == ("quarantine", "fail")
         assert checks["c.unique"].blocking
 
@@ -129,14 +158,30 @@ class TestBlocking:
         ({"logicalType": "date", "physicalType": "varchar", "logicalTypeOptions": {"format": "d MMMM"}}, "c.format", "locale"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_executed_says_why_and_blocks(properties: dict[str, Any], id_: str, reason: str) -> None:
+def test_what_cannot_be_executed_says_why_and_blocks(
+    properties: dict[str, Any], id_: str, reason: str
+) -> None:
     check = checks_of({"name": "c", **properties})[id_]
     assert reason in (check.unsupported or "")
     assert check.blocking
 
 
 def test_words_and_services_are_kept_and_never_block() -> None:
-    services = ["av", "throughput", "errorRate", "ga", "endOfSupport", "EndOfLife", "re", "frequency", "latency", "td", "tn", "tr", "freshness"]
+    services = [
+        "av",
+        "throughput",
+        "errorRate",
+        "ga",
+        "endOfSupport",
+        "EndOfLife",
+        "re",
+        "frequency",
+        "latency",
+        "td",
+        "tn",
+        "tr",
+        "freshness",
+    ]
     checks = checks_of(
         {"name": "c", "quality": [{"type": "text", "description": "sound"}]},
         slaProperties=[{"property": p, "value": 1} for p in services],
@@ -152,7 +197,11 @@ def test_sensitive_columns_are_masked_wherever_they_are_shown() -> None:
     checks = checks_of(
         {"name": "mail", "primaryKey": True, "tags": ["pii.direct.email"]},
         {"name": "pay", "classification": "Restricted"},
-        {"name": "who", "logicalType": "object", "properties": [{"name": "phone", "tags": ["pii.direct.phone"], "required": True}]},
+        {
+            "name": "who",
+            "logicalType": "object",
+            "properties": [{"name": "phone", "tags": ["pii.direct.phone"], "required": True}],
+        },
         {"name": "n", "required": True},
     )
     assert checks["n.required"].shown == ("mail", "n")
@@ -162,7 +211,9 @@ def test_sensitive_columns_are_masked_wherever_they_are_shown() -> None:
 
 
 def test_a_contract_without_promises_cannot_be_green() -> None:
-    empty = Contract.model_validate({"apiVersion": "v3.2.0", "kind": "DataContract", "id": "o", "version": "1"})
+    empty = Contract.model_validate(
+        {"apiVersion": "v3.2.0", "kind": "DataContract", "id": "o", "version": "1"}
+    )
     (check,) = compile_checks(empty, table="sales.orders")
     assert check.unsupported
     assert check.blocking
@@ -170,5 +221,11 @@ def test_a_contract_without_promises_cannot_be_green() -> None:
 
 
 def test_checks_travel_between_processes() -> None:
-    checks = checks_of({"name": "ts", "logicalType": "timestamp", "logicalTypeOptions": {"minimum": "2024-01-01", "defaultTimezone": "Europe/Berlin"}})
+    checks = checks_of(
+        {
+            "name": "ts",
+            "logicalType": "timestamp",
+            "logicalTypeOptions": {"minimum": "2024-01-01", "defaultTimezone": "Europe/Berlin"},
+        }
+    )
     assert pickle.loads(pickle.dumps(checks)) == checks

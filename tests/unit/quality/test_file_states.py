@@ -75,6 +75,14 @@ def test_states_survive_json(a: FileState) -> None:
 
 
 def test_what_is_no_state_must_be_measured_again() -> None:
-    for value in ({}, {"rows": 1}, {"rows": -1, "violations": {}}, {"rows": 1, "violations": {"a": "0"}}, {"rows": 1, "violations": 3}):
+    for value in (
+        {},
+        {"rows": 1},
+        {"rows": -1, "violations": {}},
+        {"rows": 1, "violations": {"a": "0"}},
+        {"rows": 1, "violations": 3},
+    ):
         assert file_state_from_json(value) is None
-    assert file_state_from_json({"rows": 1, "violations": {"a": 0}, "whole": {"k": ["digest", 2]}}) is not None
+    assert (
+        file_state_from_json({"rows": 1, "violations": {"a": 0}, "whole": {"k": ["digest", 2]}}) is not None
+    )

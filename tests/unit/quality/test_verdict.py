@@ -18,7 +18,9 @@ from raymesh.quality.score import below_minimum
 from raymesh.quality.threshold import UncomparableError, holds
 from raymesh.spec.expression import Column, IsNull, Or
 
-ROW = Check("c.required", "row", "required", columns=("c",), violates=IsNull(Column(("c",))), dimension="completeness")
+ROW = Check(
+    "c.required", "row", "required", columns=("c",), violates=IsNull(Column(("c",))), dimension="completeness"
+)
 
 
 def measured(violations: int, rows: int, check: Check = ROW) -> Measurements:
@@ -42,7 +44,9 @@ def status(check: Check, measurements: Measurements) -> str:
         ("mustNotBeBetween", (1, 3), [0, 4], [1, 3]),
     ],
 )
-def test_the_eight_operators_with_inclusive_limits(operator: str, operand: Any, good: list[int], bad: list[int]) -> None:
+def test_the_eight_operators_with_inclusive_limits(
+    operator: str, operand: Any, good: list[int], bad: list[int]
+) -> None:
     assert all(holds(Threshold(operator, operand), v) for v in good)
     assert not any(holds(Threshold(operator, operand), v) for v in bad)
 
@@ -64,7 +68,9 @@ def test_values_compare_exactly(value: Any, operand: Any, wanted: bool) -> None:
     assert holds(Threshold("mustBe", operand), value) is wanted
 
 
-@pytest.mark.parametrize(("value", "operand"), [(0, "zero"), ("a", 1), (float("nan"), 0), (0, None), (1, [1, 2])])
+@pytest.mark.parametrize(
+    ("value", "operand"), [(0, "zero"), ("a", 1), (float("nan"), 0), (0, None), (1, [1, 2])]
+)
 def test_what_cannot_be_compared_is_an_error_of_the_check(value: Any, operand: Any) -> None:
     with pytest.raises(UncomparableError):
         holds(Threshold("mustBe", operand), value)
@@ -87,7 +93,10 @@ def test_a_broken_promise_that_does_not_block_is_a_warning() -> None:
 
 def test_messages_say_what_was_found_and_what_was_promised() -> None:
     check = replace(ROW, description="c is never NULL")
-    assert judge([check], measured(3, 41_002)).results[0].message == "c is never NULL: 3 of 41,002 rows, must be 0"
+    assert (
+        judge([check], measured(3, 41_002)).results[0].message
+        == "c is never NULL: 3 of 41,002 rows, must be 0"
+    )
     percent = replace(check, unit="percent", threshold=Threshold("mustBeLessThan", 5))
     assert "(25 percent), must be less than 5 percent" in judge([percent], measured(1, 4)).results[0].message
 
@@ -114,12 +123,18 @@ def test_types_need_a_found_type_and_no_problem() -> None:
     check = Check("c.logicalType", "type", "logicalType", columns=("c",))
     assert status(check, Measurements(values={check.id: "long"})) == "pass"
     for key in (check.id, "c"):
-        assert status(check, Measurements(values={check.id: "long"}, types={key: "it is long, not string"})) == "fail"
+        assert (
+            status(check, Measurements(values={check.id: "long"}, types={key: "it is long, not string"}))
+            == "fail"
+        )
 
 
 @given(st.lists(st.sampled_from(["row", "key", "type", "text", "sla", "sql"]), max_size=8), st.booleans())
 def test_every_check_has_exactly_one_result_in_order(kinds: list[Any], refused: bool) -> None:
-    checks = [Check(f"c{n}", k, k, columns=("c",), unsupported="no" if refused else None) for n, k in enumerate(kinds)]
+    checks = [
+        Check(f"c{n}", k, k, columns=("c",), unsupported="no" if refused else None)
+        for n, k in enumerate(kinds)
+    ]
     verdict = judge(checks, Measurements())
     assert [r.check.id for r in verdict.results] == [c.id for c in checks]
     assert sum(verdict.counts.values()) == len(checks)
@@ -130,7 +145,9 @@ class TestScore:
     def key(self, **more: Any) -> Check:
         return replace(Check("k", "key", "unique", columns=("c",), dimension="uniqueness"), **more)
 
-    def score(self, *checks: Check, rows: int = 10, values: dict[str, Any], violations: dict[str, int]) -> float | None:
+    def score(
+        self, *checks: Check, rows: int = 10, values: dict[str, Any], violations: dict[str, int]
+    ) -> float | None:
         return judge(checks, Measurements({"f": FileState(rows, violations)}, values)).score
 
     def test_rows_cost_their_share_and_dimensions_count_alike(self) -> None:

@@ -16,7 +16,7 @@ READ = {
     "timestamp with time zone": "timestamptz",
     "timestamp(6) without time zone": "timestamp",
     "timestamptz": "timestamptz",
-    "struct(a integer, \"b c\" varchar)": "struct<a: int, b c: string>",
+    'struct(a integer, "b c" varchar)': "struct<a: int, b c: string>",
     "array<struct<a: int>>": "list<struct<a: int>>",
     "integer[][]": "list<list<int>>",
     "map(varchar, decimal(3,1))": "map<string, decimal(3, 1)>",
@@ -30,7 +30,9 @@ def test_known_types(text: str) -> None:
     assert str(found.type) == READ[text]
 
 
-@pytest.mark.parametrize("text", ["", "geometry", "number", "decimal(40,2)", "int[", "struct()", "map(int)", "bigint x", "date(3)"])
+@pytest.mark.parametrize(
+    "text", ["", "geometry", "number", "decimal(40,2)", "int[", "struct()", "map(int)", "bigint x", "date(3)"]
+)
 def test_unknown_types(text: str) -> None:
     assert parse_physical(text) is None
 

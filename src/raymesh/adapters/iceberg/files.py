@@ -25,7 +25,12 @@ _TOGETHER = 8  # flushes or requests at the same time
 
 
 class Files(Protocol):
-    """What tables need from the place they are stored in."""
+    """What tables need from the place they are stored in.
+
+    `can_tear` says whether a file can come out shorter than it was written.
+    """
+
+    can_tear: bool
 
     @property
     def io(self) -> FileIO: ...
@@ -45,6 +50,8 @@ class Files(Protocol):
 
 class LocalFiles:
     """Files under the folder `warehouse` (an absolute path)."""
+
+    can_tear = True
 
     def __init__(self, warehouse: str) -> None:
         self.warehouse = warehouse
@@ -97,6 +104,8 @@ class LocalFiles:
 
 class ObjectFiles:
     """Objects in an S3 compatible store. What it acknowledges is durable, so there is nothing to sync."""
+
+    can_tear = False
 
     def __init__(self, storage: Mapping[str, Any]) -> None:
         self._storage = storage

@@ -35,14 +35,14 @@ _MERGE_FROM, _MERGED_BYTES = 16, 8 * 1024 * 1024
 
 @dataclass(slots=True)
 class Writer:
-    """The manifests of one new snapshot. `written` lists every file it has begun, also when it fails."""
+    """The manifests of one new snapshot. `written` has every file begun, with its bytes once it is complete."""
 
     io: FileIO
     folder: str
     metadata: TableMetadata
     snapshot_id: int
     removed: list[IcebergFile] = field(default_factory=list)
-    written: list[str] = field(default_factory=list)
+    written: dict[str, int] = field(default_factory=dict)
     _name: str = field(default_factory=lambda: str(uuid4()))
 
     def replace(self, base: Snapshot | None, added: Sequence[IcebergFile]) -> list[ManifestFile]:
@@ -86,10 +86,11 @@ class Writer:
     def write_list(self, found: Sequence[ManifestFile], parent: int | None) -> str:
         """The manifest list of the snapshot; its path."""
         path = f"{self.folder}/snap-{self.snapshot_id}-0-{self._name}.avro"
-        self.written.append(path)
+        self.written[path] = 0
+        output = self.io.new_output(path)
         with write_manifest_list(
             format_version=2,
-            output_file=self.io.new_output(path),
+            output_file=output,
             snapshot_id=self.snapshot_id,
             parent_snapshot_id=parent,
             sequence_number=self.metadata.next_sequence_number(),
@@ -97,6 +98,7 @@ class Writer:
         ) as out:
             if found:
                 out.add_manifests(list(found))
+        self.written[path] = len(output)
         return path
 
     def _manifests(self, base: Snapshot | None) -> list[ManifestFile]:
@@ -140,7 +142,7 @@ class Writer:
 
     def _write(self, spec_id: int, group: Sequence[ManifestEntry]) -> ManifestFile:
         path = f"{self.folder}/{self._name}-m{len(self.written)}.avro"
-        self.written.append(path)
+        self.written[path] = 0
         spec = self.metadata.specs()[spec_id]
         with write_manifest(
             format_version=2,
@@ -152,7 +154,9 @@ class Writer:
         ) as out:
             for e in group:
                 out.add_entry(e)
-        return out.to_manifest_file()
+        manifest = out.to_manifest_file()
+        self.written[path] = manifest.manifest_length
+        return manifest
 
 
 def _schema_for(metadata: TableMetadata, sources: set[int]) -> Schema:

@@ -74,7 +74,7 @@ def _open(settings: Settings, root: str, metadata: str | None = None) -> Table:
     from pyiceberg.table import StaticTable
 
     try:
-        if metadata is None and settings.catalog:
+        if metadata is None and (settings.catalog or settings.table):
             return _in_catalog(settings)
         place = metadata or _newest_metadata(settings, table_place(settings, root))
         return StaticTable.from_metadata(place, _properties(settings))
@@ -97,7 +97,7 @@ def _in_catalog(settings: Settings) -> Table:
 
     if not settings.table:
         raise settings.error("a catalog is given but no table", "add `table: namespace.table`")
-    properties = {**_properties(settings), **settings.catalog}
+    properties = {"uri": settings.location, **_properties(settings), **settings.catalog}
     try:
         catalog = load_catalog(properties.pop("name", "default"), **properties)
         try:

@@ -56,12 +56,15 @@ def connect(address: Address) -> Database:
 
 
 def broken(connection: Connection) -> bool:
-    """Whether PostgreSQL would answer COMMIT with a silent ROLLBACK, because a statement failed before."""
-    if connection.dialect.name != "postgresql":
-        return False
+    """Whether COMMIT would pass for success and do nothing, because a statement failed before.
+
+    PostgreSQL answers it with ROLLBACK then, and SQLite has ended the transaction by itself when the disk was full.
+    """
+    driver: Any = connection.connection.driver_connection
+    if connection.dialect.name == "sqlite":
+        return not driver.in_transaction
     from psycopg.pq import TransactionStatus
 
-    driver: Any = connection.connection.driver_connection
     return bool(driver.info.transaction_status == TransactionStatus.INERROR)
 
 

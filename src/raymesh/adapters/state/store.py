@@ -126,9 +126,8 @@ class SqlStateStore:
                 yield tx
                 self._must_be_whole(tx)
             except BaseException:
-                with suppress(
-                    SQLAlchemyError
-                ):  # a lost connection rolls back by itself; the first error counts
+                # A lost connection rolls back by itself, and the first error is the one that counts.
+                with suppress(SQLAlchemyError):
                     begun.rollback()
                 raise
             self._commit(connection)

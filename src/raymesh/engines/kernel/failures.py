@@ -135,18 +135,17 @@ def _disk_full(message: str) -> MeshError | None:
 
 
 _CORRUPT = re.compile(
-    r"No magic bytes|too small to be a Parquet file|TProtocolException|decompress|ecompression"
-    r"|Malformed JSON|CSV Error|Failed to read Parquet|Error when sniffing|Invalid Parquet|corrupt"
-    r"|out of buffer|Could not read enough bytes|metadata|thrift|Page was|Parquet file",
-    re.IGNORECASE,
+    r"No magic bytes|too small to be a Parquet|TProtocolException|TType|don't know what type"
+    r"|ecompression failure|Failed to read (Parquet )?file|Invalid Parquet|Could not read enough bytes"
+    r"|Invalid unicode \(byte sequence|Malformed JSON|CSV Error|Error when sniffing"
 )
 _QUOTED_FILE = re.compile(
-    r"""(?:[Ff]ile:?|in file|sniffing file) ['"]([^'"\n]+)['"]|^\s*file ?= ?(\S+)$""", re.MULTILINE
+    r"""[Ff]ile:? ['"]([^'"\n]+)['"]|^\s*file ?= ?(\S+)$""", re.MULTILINE
 )
 
 
 def _corrupt(report: Report) -> MeshError | None:
-    if report.kind in ("Binder", "Catalog", "Parser", "Permission", "IO") or not _CORRUPT.search(
+    if report.kind in ("Binder", "Catalog", "Parser", "Permission") or not _CORRUPT.search(
         report.message
     ):
         return None

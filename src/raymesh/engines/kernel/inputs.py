@@ -20,6 +20,7 @@ from raymesh.spi.scan_sql import scan_sql, type_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+
     from raymesh.spec.types import TableSchema
 
 _GLOB_ESCAPE = re.compile(r"\[([*?\[])\]")

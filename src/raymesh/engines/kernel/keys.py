@@ -3,8 +3,9 @@
 NULLs never equal each other; NaN equals NaN and -0.0 equals 0.0. In the order in which they are tried:
 - the table was unique on fewer columns, so it is on more;
 - only new files came: their keys are looked up among the kept ones, whose own number is known;
+- few rows are grouped;
 - the rows come in strictly rising order, or the integers fit a bitmap: no set is needed;
-- sorting (mostly different values) or grouping; both spill to disk.
+- grouping, which spills to disk. (Sorting is a quarter faster in memory and half as fast when it spills.)
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ _SORTABLE = ("int", "long", "string", "date", "time", "timestamp", "timestamptz"
 _MOST_BITS = 2**27
 _BITS_PER_ROW = 64
 _PROBE = 50_000
+FEW = 200_000
+"""Up to so many rows grouping is at once done; looking for a shortcut would take longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +90,16 @@ def known_excess(
     return next((int(n[1]) for n in noted if n and n[0] == wanted), None)
 
 
-def excess(table: Table, key: Key, known: int | None, unique: Sequence[Key]) -> int:
+def excess(table: Table, key: Key, known: int | None, *, unique: Sequence[Key], rows: int) -> int:
     """Rows in excess of one per value over new and kept files; `known` is the number of the kept ones alone.
 
-    `unique` are keys already found to have no excess.
+    `unique` are keys already found to have no excess, `rows` is the size of the table.
     """
     if any(u.names <= key.names for u in unique):
         return 0
     if table.kept and known is not None:
         return known + _added(table, key)
-    return _whole(table, key, table.rows())
+    return _by_grouping(table, key, table.rows()) if rows <= FEW else _whole(table, key, table.rows())
 
 
 def _added(table: Table, key: Key) -> int:
@@ -116,8 +119,6 @@ def _whole(table: Table, key: Key, rows: str) -> int:
             return 0
         if (found := _by_bitmap(table, key, rows)) is not None:
             return found
-        if _mostly_different(table, key, rows):
-            return _by_sorting(table, key, rows)
     return _by_grouping(table, key, rows)
 
 
@@ -143,22 +144,6 @@ def _by_bitmap(table: Table, key: Key, rows: str) -> int | None:
         return None
     different = table.one(f"SELECT bit_count(bitstring_agg(k0, {low}, {high})) FROM {key.of(rows)}")
     return int(n) - int(different)
-
-
-def _mostly_different(table: Table, key: Key, rows: str) -> bool:
-    sample = f"SELECT {key.columns} FROM {key.of(rows)} LIMIT {_PROBE}"
-    different, n = table.all(
-        f"SELECT count(*), sum(c) FROM (SELECT count(*) AS c FROM ({sample}) GROUP BY {key.columns})"
-    )[0]
-    return bool(n) and different * 2 > n
-
-
-def _by_sorting(table: Table, key: Key, rows: str) -> int:
-    width = range(len(key.terms))
-    before = ", ".join(f"lag(k{n}) OVER w AS p{n}" for n in width)
-    sql = f"SELECT {key.columns}, {before} FROM {key.of(rows)} WINDOW w AS (ORDER BY {key.columns})"
-    equal = " AND ".join(f"k{n} = p{n}" for n in width)
-    return int(table.one(f"SELECT count(*) FROM ({sql}) WHERE {equal}"))
 
 
 def _by_grouping(table: Table, key: Key, rows: str) -> int:

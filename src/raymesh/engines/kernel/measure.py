@@ -38,20 +38,21 @@ def measure(  # noqa: PLR0913 - what to measure, and what is known already
     checks: Sequence[Check],
     *,
     kept: Scan | None = None,
-    kept_states: Mapping[str, FileState] | None = None,
+    kept_states: Mapping[str, FileState | None] | None = None,
     inputs: Mapping[str, Scan] | None = None,
     prepare: Callable[[duckdb.DuckDBPyConnection], None] = lambda _: None,
 ) -> Measurements:
     """Measure `checks` over the new `files` and the `kept` ones together, all read under `schema`.
 
-    Kept files with a state in `kept_states` are not read again for what the state tells. `inputs` holds the
-    tables that references point to. `prepare` is called with every further connection this opens (for SQL
-    rules): to register file systems, and to be able to interrupt it. What cannot be measured is in
-    `failures`; only unreadable files, lack of memory for the common scan and interruption raise
-    (duckdb.Error).
+    Kept files with a state in `kept_states` are not read again for what the state tells (None stands for
+    evidence that could not be read). `inputs` holds the tables that references point to. `prepare` is called
+    with every further connection this opens (for SQL rules): to register file systems, and to be able to
+    interrupt it. What cannot be measured is in `failures`; only unreadable files, lack of memory for the
+    common scan and interruption raise (duckdb.Error).
     """
     table = Table(con, schema, tuple(files), kept.files if kept else ())
-    work = _Work(table, dict(kept_states or {}), dict(inputs or {}), prepare)
+    states = {path: state for path, state in (kept_states or {}).items() if state is not None}
+    work = _Work(table, states, dict(inputs or {}), prepare)
     active = [c for c in checks if c.unsupported is None]
     work.types(c for c in active if c.kind == "type")
     work.rows([c for c in active if c.kind == "row"], hidden={m for c in checks for m in c.masked})
@@ -111,7 +112,9 @@ class _Work:
             self.files[path] = replace(self.files[path], whole=whole)
 
     def _excess(self, key: Key, known: int | None, found: Mapping[Key, int]) -> int:
-        return excess(self.table, key, known, [k for k, n in found.items() if n == 0])
+        unique = [k for k, n in found.items() if n == 0]
+        rows = sum(state.rows for state in self.files.values())
+        return excess(self.table, key, known, unique=unique, rows=rows)
 
     def _keyed(self, checks: Sequence[Check]) -> Iterable[tuple[Check, Key]]:
         for check in checks:
@@ -124,9 +127,13 @@ class _Work:
         if not checks:
             return
         names = tuple(dict.fromkeys(n for c in checks for n in c.arguments["tables"]))
-        with rule_connection(self.table, names, self.prepare) as con:
-            for check in checks:
-                self._measured(check, partial(rule_value, con, check))
+        try:
+            with rule_connection(self.table, names, self.prepare) as con:
+                for check in checks:
+                    self._measured(check, partial(rule_value, con, check))
+        except duckdb.Error as error:  # the place to run them in could not be made
+            reason = failure(error)
+            self.failures |= {c.id: reason for c in checks if c.id not in self.values}
 
     def references(self, checks: Iterable[Check]) -> None:
         for check in checks:

@@ -24,9 +24,9 @@ from raymesh.engines.kernel.query import shape, user_query
 from raymesh.engines.kernel.reading import BATCH_ROWS, select
 
 if TYPE_CHECKING:
-    from raymesh.errors import MeshError
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from raymesh.errors import MeshError
     from raymesh.mesh.plan import Limits, Scan
 
 _FILE = "query"

@@ -24,6 +24,7 @@ from raymesh.errors import ConformError, TransformError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
     import duckdb
 
     from raymesh.mesh.plan import BuildPlan, DataFile, Output, Promise

@@ -115,7 +115,7 @@ def misfit(have: Type, want: Type, path: str = "") -> str | None:
 
 def _keeps(have: Type, want: Type) -> bool:
     match have, want:
-        case (Primitive("int" | "long") | Decimal(scale=0)), Primitive("int" | "long"):
+        case ((Primitive("int" | "long") | Decimal(scale=0)), Primitive("int" | "long")):
             return True  # DuckDB raises when the digits do not fit; the same below
         case (Primitive("int" | "long"), Decimal()) | (Primitive("float" | "int"), Primitive("double")):
             return True

@@ -21,6 +21,7 @@ from raymesh.errors import MeshError, SourceSpan, TransformError, TransformMemor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
     import pyarrow as pa
 
     from raymesh.mesh.plan import Transform
@@ -81,7 +82,7 @@ def load(transform: Transform, root: str) -> UserFunction:
             spans=(SourceSpan(shown),),
         )
     with boundary(shown, root):
-        call = target() if inspect.isclass(target) else target
+        call: Any = target() if inspect.isclass(target) else target
     place = _definition(target, shown)
     with boundary(shown, root, place):
         forms = _forms(call, vars(module))
@@ -166,7 +167,9 @@ def _sentence(error: BaseException) -> str:
 
 def _way_out(error: BaseException) -> str | None:
     if isinstance(error, ModuleNotFoundError) and error.name:
-        return f"install {error.name} in the environment raymesh runs in, or put {error.name}.py into the mesh"
+        return (
+            f"install {error.name} in the environment raymesh runs in, or put {error.name}.py into the mesh"
+        )
     if isinstance(error, MemoryError):
         return "raise resources.memory of the product, or make the function a @batch transform"
     return None

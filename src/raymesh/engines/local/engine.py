@@ -33,6 +33,7 @@ from raymesh.spi.engine import BuildOutcome, Control, StagedOutput
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
     import duckdb
     import pyarrow as pa
 
@@ -136,7 +137,7 @@ class LocalEngine:
     def _in_worker(self, plan: BuildPlan, output: Output, watch: Watch, used: _Used) -> Written:
         watch.tick()
         try:
-            with self._workers.one(plan.root) as worker:
+            with self._workers.one() as worker:
                 answered = worker.run(plan, output, watch)
                 used.peak_memory = max(used.peak_memory, worker.peak)
         finally:

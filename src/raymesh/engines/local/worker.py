@@ -125,7 +125,8 @@ class _State:
         return cls(tuple(sys.path), str(Path.cwd()), dict(os.environ), threading.active_count())
 
     def restore(self, root: str) -> bool:
-        """Forget the mesh's modules; whether everything else is as it was."""
+        """Put back path, folder and environment and forget the mesh's modules; whether that was all, as
+        threads cannot be taken back."""
         inside = str(Path(root).resolve()) + os.sep
         for name, module in list(sys.modules.items()):
             file = getattr(module, "__file__", None) or ""
@@ -134,8 +135,11 @@ class _State:
             ):
                 del sys.modules[name]
         sys.path[:] = self.path
-        same = str(Path.cwd()) == self.folder and dict(os.environ) == self.environment
-        return same and threading.active_count() <= self.threads
+        if dict(os.environ) != self.environment:
+            os.environ.clear()
+            os.environ.update(self.environment)
+        os.chdir(self.folder)
+        return threading.active_count() <= self.threads
 
 
 def _hold(lifeline: int) -> None:

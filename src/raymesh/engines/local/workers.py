@@ -37,8 +37,7 @@ _FRAME = re.compile(r'File "([^"]+)", line (\d+) in ')
 class Worker:
     """One child process. It leads its own process group, so that what user code starts dies with it."""
 
-    def __init__(self, root: str) -> None:
-        self.root = root
+    def __init__(self) -> None:
         self._channel, theirs = Pipe()
         held, self._lifeline = os.pipe()
         try:
@@ -92,22 +91,22 @@ class Worker:
             used = _resident(self._process.pid)
             self.peak = max(self.peak, used)
             if used > allowed:
-                raise self._too_large(output, used - self.baseline, plan.limits.memory_bytes)
+                raise self._too_large(plan, output, used - self.baseline)
             try:
                 watch.tick()
             except TransformTimeoutError as error:
-                error.spans = self._place(output)
+                error.spans = self._place(plan, output)
                 raise
             watch.report("transform")
         answer: Answer = self._channel.recv()
         return answer
 
-    def _place(self, output: Output) -> tuple[SourceSpan, ...]:
+    def _place(self, plan: BuildPlan, output: Output) -> tuple[SourceSpan, ...]:
         """Where user code is right now: the innermost of its frames."""
         with suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGUSR1)
             time.sleep(0.2)
-        root = os.path.realpath(self.root) + os.sep
+        root = os.path.realpath(plan.root) + os.sep
         frames = [m for line in list(self._said) if (m := _FRAME.search(line))]
         inside = [
             m for m in frames if os.path.realpath(m[1]).startswith(root) and "site-packages" not in m[1]
@@ -134,12 +133,12 @@ class Worker:
         if isinstance(error, TransformError) and self._said:
             error.traceback_text += "printed before that:\n" + "".join(f"  {line}\n" for line in self._said)
 
-    def _too_large(self, output: Output, used: int, allowed: int) -> TransformMemoryError:
+    def _too_large(self, plan: BuildPlan, output: Output, used: int) -> TransformMemoryError:
         file = output.transform.python_file or "transform.py"
         return TransformMemoryError(
-            f"{file}: used {used / 1024**2:.0f} MiB, more than its limit of {allowed / 1024**2:.0f} MiB",
+            f"{file}: used {used / 1024**2:.0f} MiB, more than its limit of {plan.limits.memory_bytes / 1024**2:.0f} MiB",
             hint="raise resources.memory of the product, or make the function a @batch transform",
-            spans=self._place(output),
+            spans=self._place(plan, output),
         )
 
     def _listen(self) -> None:
@@ -165,7 +164,7 @@ class Worker:
 
 
 class Workers:
-    """Worker processes of one engine. A healthy one is used again for the same mesh."""
+    """Worker processes of one engine. A healthy one is used again."""
 
     def __init__(self) -> None:
         self._idle: list[Worker] = []
@@ -173,22 +172,23 @@ class Workers:
         self._closed = False
 
     @contextmanager
-    def one(self, root: str) -> Iterator[Worker]:
-        """A worker for the mesh at `root`; kept afterwards when it is healthy, killed when not."""
-        worker = self._take(root)
+    def one(self) -> Iterator[Worker]:
+        """A worker; kept afterwards when it is healthy, killed when not."""
+        worker = self._take()
         try:
             yield worker
         finally:
             if not worker.healthy or not self._keep(worker):
                 worker.close()
 
-    def _take(self, root: str) -> Worker:
+    def _take(self) -> Worker:
         with self._lock:
-            found = next((w for w in self._idle if w.root == root and w.alive), None)
-            if found is not None:
-                self._idle.remove(found)
-                return found
-        return Worker(root)
+            while self._idle:
+                found = self._idle.pop()
+                if found.alive:
+                    return found
+                found.close()
+        return Worker()
 
     def _keep(self, worker: Worker) -> bool:
         with self._lock:

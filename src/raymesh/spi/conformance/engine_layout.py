@@ -1,5 +1,4 @@
 """How files are written: names, sizes, order, partitions, appends, evidence."""
-# ruff: noqa: S101, PLR2004  (tests assert)
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """A mesh folder, an engine, and short ways to say what shall be built."""
-# ruff: noqa: S101  (tests assert)
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import pytest
 
-from raymesh.mesh.plan import BuildPlan, Input, Limits, Output, Promise, Scan, Transform
+from raymesh.mesh.plan import BuildPlan, Input, Limits, Output, Promise, Scan, Transform, TransformKind
 from raymesh.spec.physical import parse_physical
 from raymesh.spec.types import Field, TableSchema
 from raymesh.spi.engine import Control
@@ -91,7 +91,7 @@ class Bench:
         file = self.root / PYTHON_FILE
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(dedent(code), encoding="utf-8")
-        kind = "batch" if sql is not None or bindings is None else "dataset"
+        kind: TransformKind = "batch" if sql is not None or bindings is None else "dataset"
         given = bindings or (
             dict.fromkeys(["batch"], next(iter(self.inputs))) if self.inputs and not sql else {}
         )
@@ -110,6 +110,12 @@ class Bench:
 def short(value: object) -> str | None:
     """A test id of a long text."""
     return re.sub(r"\W+", "-", value)[:40].strip("-") if isinstance(value, str) else None
+
+
+def stopping_after(looks: int) -> Control:
+    """A caller who asks for a stop when the engine has looked that often."""
+    counter = itertools.count(1)
+    return Control(cancelled=lambda: next(counter) > looks)
 
 
 class OpenedEngine:

@@ -1,5 +1,4 @@
 """Python transforms: every form of rows, batch by batch or whole; every way user code can fail."""
-# ruff: noqa: S101, PLR2004  (tests assert)
 
 from __future__ import annotations
 
@@ -14,8 +13,15 @@ from raymesh.errors import (
     TransformMemoryError,
     TransformTimeoutError,
 )
-from raymesh.spi.conformance.engine_opened import PYTHON_FILE, SQL_FILE, OpenedEngine, columns, scan, short
-from raymesh.spi.engine import Control
+from raymesh.spi.conformance.engine_opened import (
+    PYTHON_FILE,
+    SQL_FILE,
+    OpenedEngine,
+    columns,
+    scan,
+    short,
+    stopping_after,
+)
 
 if TYPE_CHECKING:
     from raymesh.spi.conformance.engine_opened import Bench
@@ -202,9 +208,7 @@ class PythonConformance(OpenedEngine):
         assert bench.staged_files() == []
 
     def test_a_stop_on_request_ends_user_code(self, bench: Bench) -> None:
-        asked: list[bool] = []
-        control = Control(cancelled=lambda: bool(asked.append(True) or len(asked) > 20))
         plan = bench.python_plan("import time\ndef transform(batch): time.sleep(600)", sql=NUMBERS)
         with pytest.raises(CancelledError):
-            bench.run(plan, control)
+            bench.run(plan, stopping_after(20))
         assert bench.staged_files() == []

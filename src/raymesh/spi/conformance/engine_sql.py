@@ -1,5 +1,4 @@
 """SQL transforms: one SELECT that sees its inputs and nothing else, with errors that name the place."""
-# ruff: noqa: S101, PLR2004  (tests assert)
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """Values come out as they went in: exact types, no lossy cast, nested data, awkward names."""
-# ruff: noqa: S101, PLR2004  (tests assert)
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """Runs, check results, lineage, pinned inputs and the outbox."""
-# ruff: noqa: S101, PT012  (tests assert, and whole blocks must fail)
 
 from __future__ import annotations
 

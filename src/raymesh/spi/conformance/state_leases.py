@@ -1,5 +1,4 @@
 """Leases: one builder at a time, and a late one changes nothing."""
-# ruff: noqa: S101  (tests assert)
 
 from __future__ import annotations
 

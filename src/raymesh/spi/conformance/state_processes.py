@@ -1,5 +1,4 @@
 """Several processes on one database: nothing lost, nothing torn, nobody waits for the dead."""
-# ruff: noqa: S101  (tests assert)
 
 from __future__ import annotations
 

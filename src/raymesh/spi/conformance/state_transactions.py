@@ -1,5 +1,4 @@
 """Transactions: all or nothing, one consistent snapshot, no failure that passes for success."""
-# ruff: noqa: S101, PT012  (tests assert, and whole blocks must fail)
 
 from __future__ import annotations
 

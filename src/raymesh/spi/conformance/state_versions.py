@@ -1,5 +1,4 @@
 """Versions and the index of live files."""
-# ruff: noqa: S101  (tests assert)
 
 from __future__ import annotations
 

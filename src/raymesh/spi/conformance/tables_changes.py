@@ -1,5 +1,4 @@
 """Changing tables: what each kind does, who wins, and what is refused."""
-# ruff: noqa: S101  (tests assert)
 
 from __future__ import annotations
 
@@ -17,6 +16,7 @@ from raymesh.spi.conformance.tables_samples import (
     LONG,
     PLAIN,
     TEXT,
+    Row,
     numbers,
     schema,
     total,
@@ -24,6 +24,8 @@ from raymesh.spi.conformance.tables_samples import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from raymesh.spi.conformance.tables_samples import Bench
 
 T, OTHER = "sales.orders", "sales.orders__quarantine"
@@ -243,7 +245,11 @@ class ChangeConformance(OpenedTables):
 
     def test_partitioned_files_hold_one_value_each(self, bench: Bench) -> None:
         layout = Layout(partition_by=("name",), sort_by=("id",))
-        rows = [[{"id": 1, "name": "a"}], [{"id": 2, "name": None}], [{"id": 3, "name": "a b/c=d%"}]]
+        rows: list[list[Row]] = [
+            [{"id": 1, "name": "a"}],
+            [{"id": 2, "name": None}],
+            [{"id": 3, "name": "a b/c=d%"}],
+        ]
         files = [bench.write(T, PLAIN, r, partition=["name"]) for r in rows]
         bench.publish(T, "replace", files=files, layout=layout)
         assert bench.ids(T) == [1, 2, 3]
@@ -280,11 +286,11 @@ class ChangeConformance(OpenedTables):
     def test_a_file_of_noise_is_refused_by_name(self, bench: Bench) -> None:
         self._refuses(bench, lambda content: b"\0" * len(content), CorruptFileError)
 
-    def _refuses(self, bench: Bench, damage: object, error: type[MeshError]) -> None:
+    def _refuses(self, bench: Bench, damage: Callable[[bytes], bytes], error: type[MeshError]) -> None:
         bench.publish(T, "replace", numbers(1, 3))
         local = write_parquet(bench.folder / "bad.parquet", PLAIN, numbers(4, 6))
         whole = local.read_bytes()
-        local.write_bytes(damage(whole))  # type: ignore[operator]
+        local.write_bytes(damage(whole))
         address = f"{bench.tables.location(T)}/bad.parquet"
         bench.shelf.put(local, address)
         self._staging_fails_cleanly(bench, DataFile(address, 3, len(whole)), error, "bad.parquet")

@@ -1,5 +1,4 @@
 """Several processes on the same tables: one winner per round, nothing lost, nothing torn."""
-# ruff: noqa: S101  (tests assert)
 
 from __future__ import annotations
 

@@ -17,7 +17,9 @@ def settings(**more):
 
 
 def test_user_and_password_of_the_document_win_and_are_quoted():
-    given = settings(location="postgresql://me:old@db:5433/shop?sslmode=require", user="a@b", password="p:/ %")
+    given = settings(
+        location="postgresql://me:old@db:5433/shop?sslmode=require", user="a@b", password="p:/ %"
+    )
     assert address_of(given).url() == "postgresql://a%40b:p%3A%2F%20%25@db:5433/shop?sslmode=require"
 
 
@@ -39,7 +41,10 @@ def test_settings_show_no_secret(monkeypatch):
     given = settings(
         location="postgresql://db/shop",
         password=SecretRef("${env:A_SECRET}"),
-        storage={"accessKeyId": SecretRef("${env:A_SECRET}"), "secretAccessKey": SecretRef("${env:A_SECRET}")},
+        storage={
+            "accessKeyId": SecretRef("${env:A_SECRET}"),
+            "secretAccessKey": SecretRef("${env:A_SECRET}"),
+        },
         catalog={"uri": SecretRef("${env:A_SECRET}")},
     )
     assert (given.password, given.s3.secret, given.catalog["uri"]) == ("hush", "hush", "hush")
@@ -51,7 +56,12 @@ def test_settings_show_no_secret(monkeypatch):
     [
         (sources.files, {"type": "parquet", "location": "s3://b/x.parquet"}, "s3fs", "s3"),
         (sources.delta, {"type": "delta", "location": "x"}, "deltalake", "delta"),
-        (sources.postgres, {"type": "postgres", "location": "postgresql://h/d", "table": "t"}, "psycopg", "postgres"),
+        (
+            sources.postgres,
+            {"type": "postgres", "location": "postgresql://h/d", "table": "t"},
+            "psycopg",
+            "postgres",
+        ),
     ],
 )
 def test_a_missing_library_names_the_command_that_installs_it(make, spec, module, extra, monkeypatch):

@@ -22,7 +22,9 @@ def con():
 def convert(con, text, kind):
     """The converted value, or None when the text does not convert exactly."""
     exact = from_text("x", con.type(kind))
-    query = f"SELECT CASE WHEN {exact.accepted} THEN {exact.value} END FROM (VALUES ({literal(text)})) AS t(x)"
+    query = (
+        f"SELECT CASE WHEN {exact.accepted} THEN {exact.value} END FROM (VALUES ({literal(text)})) AS t(x)"
+    )
     return con.sql(query).to_arrow_table().column(0).to_pylist()[0]
 
 
@@ -71,7 +73,14 @@ def test_no_json_value_makes_a_conversion_fail_instead_of_being_refused(con, val
     import json
 
     column = f"(VALUES ({literal(json.dumps(value))}::JSON)) AS t(x)"
-    for kind in ("bigint", "varchar", "integer[]", "struct(a integer, b varchar[])", "map(varchar, bigint[])", "date"):
+    for kind in (
+        "bigint",
+        "varchar",
+        "integer[]",
+        "struct(a integer, b varchar[])",
+        "map(varchar, bigint[])",
+        "date",
+    ):
         exact = or_null("x", from_json("x", con.type(kind)))
         con.sql(f"SELECT CASE WHEN {exact.accepted} THEN {exact.value} END FROM {column}").fetchall()
 

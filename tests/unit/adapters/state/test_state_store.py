@@ -15,7 +15,7 @@ from sqlalchemy import event, text
 
 from raymesh.adapters.state import SqlStateStore, migrations
 from raymesh.errors import CorruptFileError, DiskFullError, MissingExtraError, StorageError
-from raymesh.spi.conformance.state_samples import file, publish, run
+from raymesh.spi.conformance.state_samples import file, publish
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,6 +140,13 @@ with state.read() as tx:  # one connection in use, one idle when the process for
 state.start_run(run("e.f"))
 assert status == 2 and len(state.runs()) == 3, (status, len(state.runs()))
 """
+
+
+def test_a_transaction_the_database_has_ended_is_not_taken_for_committed(state: SqlStateStore) -> None:
+    with pytest.raises(StorageError, match="nothing was changed"), state.write() as tx:
+        state.enqueue(tx, "told", {})
+        tx.handle.exec_driver_sql("rollback")  # as SQLite does by itself when the disk is full
+    assert not state.pending()
 
 
 def test_a_forked_process_opens_connections_of_its_own(state: SqlStateStore, tmp_path: Path) -> None:

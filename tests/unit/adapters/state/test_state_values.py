@@ -93,7 +93,9 @@ def test_numpy_scalars_are_numbers() -> None:
         dumps(numpy.datetime64("2026-01-01", "ns"))
 
 
-@pytest.mark.parametrize("value", [object(), {1, 2}, 1j, {(1, 2): 3}], ids=["object", "set", "complex", "tuple key"])
+@pytest.mark.parametrize(
+    "value", [object(), {1, 2}, 1j, {(1, 2): 3}], ids=["object", "set", "complex", "tuple key"]
+)
 def test_what_cannot_come_back_is_refused(value: object) -> None:
     with pytest.raises(TypeError, match="cannot be kept"):
         dumps(value)
