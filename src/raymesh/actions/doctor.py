@@ -94,7 +94,7 @@ def _documents(root: Path) -> str:
 
 
 def _storage(root: Path) -> str:
-    from raymesh.spec.load import load_mesh_document
+    from raymesh.spec.mesh_file import load_mesh_document
 
     storage = open_storage(root, load_mesh_document(root, environment(root)).model)
     try:

@@ -61,7 +61,8 @@ def infer_source(
     Raises NotFoundError without the source, SourceError when it cannot be read, DocumentsInvalidError.
     """
     from raymesh.actions.workspace import environment
-    from raymesh.spec.load import load_mesh_document, load_source
+    from raymesh.spec.load import load_source
+    from raymesh.spec.mesh_file import load_mesh_document
 
     file = _source_file(root, name)
     if not file.is_file():

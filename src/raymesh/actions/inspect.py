@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from raymesh.actions.read import split_name
+from raymesh.actions.read import split_name, unpublished
 from raymesh.errors import NotFoundError
 from raymesh.mesh.diff import VersionDiff, compare_versions
 from raymesh.spec.documents import DEFAULT_PORT
@@ -52,6 +52,8 @@ class Details:
     run: Run | None
     checks: tuple[CheckRecord, ...]
     inputs: tuple[InputPin, ...]
+    ended: Run | None = None
+    """The latest run when it failed or was stopped before its checks, and nothing else was asked for."""
 
 
 def details(workspace: Workspace, name: str, run_id: str | None = None) -> Details:
@@ -61,7 +63,9 @@ def details(workspace: Workspace, name: str, run_id: str | None = None) -> Detai
     """
     product = workspace.graph.product(split_name(name)[0])
     version = workspace.state.current([product.name]).get((product.name, DEFAULT_PORT))
-    runs = workspace.state.runs(product=product.name, limit=1000)
+    runs = sorted(
+        workspace.state.runs(product=product.name, limit=1000), key=lambda r: r.started_at, reverse=True
+    )
     if run_id is not None:
         run = next((r for r in runs if r.run_id.startswith(run_id)), None)
         if run is None:
@@ -70,7 +74,10 @@ def details(workspace: Workspace, name: str, run_id: str | None = None) -> Detai
         run = next((r for r in runs if r.status in ("published", "blocked") and r.checks), None)
     checks = workspace.state.checks(run.run_id) if run else ()
     inputs = workspace.state.inputs(run.run_id) if run else ()
-    return Details(product, version, run, tuple(checks), tuple(inputs))
+    ended = runs[0] if runs and run_id is None and runs[0] is not run else None
+    if ended is not None and ended.status not in ("failed", "interrupted"):
+        ended = None
+    return Details(product, version, run, tuple(checks), tuple(inputs), ended)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +92,7 @@ def history(storage: Storage, name: str, limit: int = 20) -> History:
     versions = storage.state.versions(product, port, limit=limit)
     runs = storage.state.runs(product=product, limit=limit)
     if not versions and not runs:
-        raise NotFoundError(f"{name} was never built", hint="raymesh ls lists the products")
+        raise unpublished(storage, name)
     return History(
         tuple(sorted(versions, key=lambda v: v.number, reverse=True)),
         tuple(sorted(runs, key=lambda r: r.started_at, reverse=True)),
@@ -102,7 +109,7 @@ def diff(
     product, port = split_name(name)
     current = storage.state.current([product]).get((product, port))
     if current is None:
-        raise NotFoundError(f"{name} has no published version", hint=f"raymesh run +{product}")
+        raise unpublished(storage, name)
     after = current if new is None else _version(storage, product, port, new)
     if old is None and after.number == 1:
         raise NotFoundError(f"{name} has only one version", hint="there is nothing to compare it with yet")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from raymesh.actions.ids import new_id
 from raymesh.actions.invocation import Invocation, RunOptions
 from raymesh.actions.planning import decide
-from raymesh.errors import MeshError, NotFoundError
+from raymesh.mesh.plan import Scan
+from raymesh.errors import MeshError, NotFoundError, SourceError
 
 if TYPE_CHECKING:
     from raymesh.actions.workspace import Workspace
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a run would do with one product, and why. `problem` is what would keep it from being built."""
+    """What a run would do with one product, and why. `problem` is what would keep it from being built.
+
+    Rows and bytes are those of the inputs; None when an input is a source, which nobody has counted yet.
+    """
 
     product: str
     build: bool
@@ -52,16 +56,17 @@ def _after(name: str, before: Sequence[str]) -> Step:
 def _step(invocation: Invocation, name: str) -> Step:
     try:
         decision = decide(invocation, name, new_id())
-    except NotFoundError as missing:
-        return Step(name, True, missing.message, problem=missing)
+    except (NotFoundError, SourceError) as problem:
+        return Step(name, True, problem.message, problem=problem)
     if decision.plan is None:
         return Step(name, False, decision.reason, decision.engine)
-    scans = [i.content for i in decision.plan.inputs]
+    scans = [i.content for i in decision.plan.inputs if isinstance(i.content, Scan)]
+    known = len(scans) == len(decision.plan.inputs)
     return Step(
         name,
         True,
         decision.reason,
         decision.engine,
-        input_rows=sum(getattr(s, "rows", 0) or 0 for s in scans),
-        input_bytes=sum(getattr(s, "bytes", 0) or 0 for s in scans),
+        input_rows=sum(s.rows for s in scans) if known else None,
+        input_bytes=sum(s.bytes for s in scans) if known else None,
     )

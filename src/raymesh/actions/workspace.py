@@ -75,7 +75,7 @@ def find_root(start: Path | None = None) -> Path:
     )
 
 
-def load_documents(root: Path, env: Mapping[str, str] | None = None) -> tuple[MeshDocuments, Graph]:
+def load_documents(root: Path) -> tuple[MeshDocuments, Graph]:
     """The documents of the mesh at `root` and the graph they describe; nothing is opened.
 
     Raises DocumentsInvalidError with every problem of documents and transforms.
@@ -83,22 +83,23 @@ def load_documents(root: Path, env: Mapping[str, str] | None = None) -> tuple[Me
     from raymesh.mesh.graph import build_graph
     from raymesh.spec.load import load_mesh
 
-    documents = load_mesh(root, environment(root, env))
+    documents = load_mesh(root, environment(root))
     return documents, build_graph(documents)
 
 
-def environment(root: Path, env: Mapping[str, str] | None = None) -> Mapping[str, str]:
-    """Variables that documents may use: those of the process, with the mesh's `.env` file behind them."""
-    given = os.environ if env is None else env
+def environment(root: Path) -> Mapping[str, str]:
+    """Variables that documents and secrets may use: the process's own, with the mesh's `.env` behind them.
+
+    The file's variables are put into the process's environment, because builds in child processes and clients
+    of databases and object stores look there; variables already set stay as they are.
+    """
     file = root / ".env"
-    if not file.is_file():
-        return given
-    pairs = (
-        line.split("=", 1)
-        for line in file.read_text(encoding="utf-8").splitlines()
-        if "=" in line and not line.lstrip().startswith("#")
-    )
-    return {**{k.strip(): v.strip() for k, v in pairs}, **given}
+    if file.is_file():
+        for line in file.read_text(encoding="utf-8").splitlines():
+            name, equals, value = line.partition("=")
+            if equals and not name.lstrip().startswith("#"):
+                os.environ.setdefault(name.strip(), value.strip())
+    return os.environ
 
 
 def open_storage(root: Path, spec: MeshSpec) -> Storage:
@@ -136,7 +137,7 @@ def open_workspace(folder: Path | None = None) -> Iterator[Workspace]:
 @contextmanager
 def open_storage_only(folder: Path | None = None) -> Iterator[Storage]:
     """State and tables without reading any document but mesh.yaml: the quick way to published data."""
-    from raymesh.spec.load import load_mesh_document
+    from raymesh.spec.mesh_file import load_mesh_document
 
     root = find_root(folder)
     storage = open_storage(root, load_mesh_document(root, environment(root)).model)

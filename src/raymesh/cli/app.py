@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from importlib import import_module
 from typing import Any
 
 import click
 
-from raymesh.errors import MeshError
+from raymesh.errors import InternalError, MeshError, StorageError
 
 # verb -> (module, one line of help). The line stands here so that `--help` imports no verb.
 VERBS: dict[str, tuple[str, str]] = {
@@ -63,6 +64,39 @@ class Verbs(click.Group):
         with formatter.section("Verbs"):
             formatter.write_dl([(name, text) for name, (_, text) in VERBS.items()])
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb; an error is told while the context still knows the mesh folder and `--output`."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except BrokenPipeError:
+            _forget_stdout()
+            return 0
+        except MeshError as error:
+            return _told(error, ctx)
+        except OSError as error:
+            return _told(_file_error(error), ctx)
+        except Exception as fault:  # noqa: BLE001  # the last boundary: a fault of ours is told as one
+            return _told(InternalError(f"{type(fault).__name__}: {fault}", traceback.format_exc()), ctx)
+
+
+def _told(error: MeshError, ctx: click.Context) -> int:
+    from raymesh.cli.report import put_error, show_error
+
+    show_error(error)
+    if ctx.meta.get("raymesh.output") == "json":
+        put_error(error)
+    return error.exit_code
+
+
+def _file_error(error: OSError) -> MeshError:
+    """What the operating system refused, as a sentence: `out/x.csv: No such file or directory`."""
+    named = f"{error.filename}: " if error.filename else ""
+    return StorageError(
+        f"{named}{error.strerror or error}", hint="does the folder exist, and may you write there?"
+    )
+
 
 def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
@@ -72,7 +106,11 @@ def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
         ctx.exit()
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Verbs,
+    subcommand_metavar="VERB [ARGS]...",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.option(
     "-C", "--mesh", "folder", metavar="DIR", help="Folder of mesh.yaml; default: here or the nearest above."
 )
@@ -88,24 +126,26 @@ def cli(ctx: click.Context, folder: str | None) -> None:
 def run(arguments: list[str] | None = None) -> None:
     """Run one command line and exit: 0 fine, 1 failed, 2 usage, 3 documents invalid, 4 checks failed,
     6 access denied, 130 interrupted."""
+    code = _code(arguments)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_stdout()
+    sys.exit(code)
+
+
+def _code(arguments: list[str] | None) -> int:
     try:
         code: Any = cli.main(args=arguments, prog_name="raymesh", standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        code = stop.exit_code
-    except click.Abort:
-        code = 130
-    except KeyboardInterrupt:
+    except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
-        code = 130
+        return 130
     except click.ClickException as wrong:
         wrong.show()
-        code = 2
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    except MeshError as error:
-        from raymesh.cli.report import show_error
+        return 2
+    return code if isinstance(code, int) else 0
 
-        show_error(error)
-        code = error.exit_code
-    sys.exit(code if isinstance(code, int) else 0)
+
+def _forget_stdout() -> None:
+    """Whoever read our output has enough; what is still buffered goes nowhere, silently."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from raymesh.cli.report import output_option, put, put_json
+from raymesh.cli.completion import complete_domain_of
+from raymesh.cli.report import output_option, put, put_json, say
 
 if TYPE_CHECKING:
     from raymesh.actions.create import Written
@@ -22,7 +24,7 @@ def _tell(written: Written, output: str) -> int:
     else:
         for file in written.files:
             put(f"wrote {file}")
-        put(f"next: {written.following}")
+        say(f"next: {written.following}")
     return 0
 
 
@@ -45,7 +47,10 @@ def init(directory: str, name: str | None, output: str) -> int:
     if not proposed[0].isalpha():
         proposed = f"mesh_{proposed}"
     root.mkdir(parents=True, exist_ok=True)
-    return _tell(act(root, name or proposed), output)
+    written = act(root, name or proposed)
+    if root.resolve() != Path.cwd():
+        written = replace(written, following=f"cd {directory} && {written.following}")
+    return _tell(written, output)
 
 
 @click.group()
@@ -66,7 +71,7 @@ def domain(folder: str | None, name: str, team: str | None, output: str) -> int:
 
 
 @new.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_domain_of)
 @click.option("--type", "kind", type=click.Choice(TYPES), default="parquet", show_default=True)
 @click.option(
     "--location", required=True, help="File, glob, folder, s3://…, or postgresql://host:port/database."
@@ -82,7 +87,7 @@ def source(folder: str | None, name: str, kind: str, location: str, table: str |
 
 
 @new.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_domain_of)
 @click.option(
     "--source", "origin", help="Ingest this source of the domain; its contract is inferred from the data."
 )

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from raymesh.cli.report import amount, output_option, put, put_json, put_table, say, size
+from raymesh.cli.checks import put_checks
+from raymesh.cli.completion import complete_product, complete_selection
+from raymesh.cli.report import amount, output_option, printable, put, put_json, put_table, say, size
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from raymesh.actions.inspect import Details, Listing
+    from raymesh.spi.state import Run
 
 
 def _path(folder: str | None) -> Path | None:
@@ -25,7 +28,7 @@ def moment(at: datetime | None) -> str:
 
 
 @click.command()
-@click.argument("selection", nargs=-1)
+@click.argument("selection", nargs=-1, shell_complete=complete_selection)
 @output_option
 @click.pass_obj
 def ls(folder: str | None, selection: tuple[str, ...], output: str) -> int:
@@ -56,6 +59,8 @@ def ls(folder: str | None, selection: tuple[str, ...], output: str) -> int:
     put_table(
         ("product", "version", "rows", "size", "quality", "published", "last run"), rows, right=(1, 2, 3, 4)
     )
+    if not found:
+        say("no products yet; raymesh new domain NAME, then raymesh new product DOMAIN.NAME")
     return 0
 
 
@@ -80,7 +85,7 @@ def _owner(documents: Any) -> str | None:
 
 
 @click.command()
-@click.argument("product")
+@click.argument("product", shell_complete=complete_product)
 @click.option("--run", "run_id", help="Show the checks of this run (its first characters suffice).")
 @output_option
 @click.pass_obj
@@ -112,6 +117,7 @@ def _shown(found: Details) -> dict[str, Any]:
         "inputs": sorted({e.name for e in found.product.inputs}),
         "version": version_json(found.version) if found.version else None,
         "run": run_json(found.run) if found.run else None,
+        "last_run": run_json(found.ended or found.run) if found.ended or found.run else None,
         "checks": [asdict(c) for c in found.checks],
         "read": [asdict(i) for i in found.inputs],
     }
@@ -144,31 +150,38 @@ def _show(found: Details) -> None:
         for p in product.port().properties
     ]
     put_table(("column", "type", "", "tags", "description"), columns)
+    if found.ended is not None:
+        _ended(found.ended)
     if found.run is not None:
-        put(f"\nchecks of run {found.run.run_id} ({found.run.status}):")
-        _checks(found)
+        put(f"\nchecks of run {found.run.run_id[:13]} ({found.run.status} {moment(found.run.finished_at)}):")
+        put_checks(found.checks)
+        if found.run.status == "blocked":
+            _still(found)
 
 
-def _checks(found: Details) -> None:
-    order = {"fail": 0, "error": 1, "not_executed": 2, "warn": 3, "skip": 4, "pass": 5}
-    rows = [
-        (
-            c.status.replace("_", " "),
-            c.check_id,
-            "" if c.value is None else str(c.value),
-            f"{c.detail.get('operator')} {c.detail.get('threshold')}"
-            if c.kind not in ("type", "text")
-            else "",
-            c.detail.get("place") or "",
-            c.detail.get("message") or "",
-        )
-        for c in sorted(found.checks, key=lambda c: (order.get(c.status, 9), c.check_id))
-    ]
-    put_table(("status", "check", "measured", "promised", "place", "message"), rows, right=(2,))
+def _ended(run: Run) -> None:
+    """A later run that ended before anything could be checked."""
+    error = run.error or {}
+    put(f"\nlast run {run.run_id[:13]} {run.status} {moment(run.finished_at)}: {printable(run.reason)}")
+    for place in error.get("spans") or ():
+        put(f"  --> {place}")
+    for line in str(error.get("trace") or "").splitlines():
+        put(f"   | {printable(line)}")
+    if error.get("hint"):
+        put(f"   = help: {printable(error['hint'])}")
+
+
+def _still(found: Details) -> None:
+    serves = (
+        f"nothing of it was published; readers still get version {found.version.number}"
+        if found.version
+        else "nothing was published"
+    )
+    say(f"\n{serves}. Repair the data, the transform or the promise, then raymesh run {found.product.name}")
 
 
 @click.command()
-@click.argument("product")
+@click.argument("product", shell_complete=complete_product)
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
 @output_option
 @click.pass_obj
@@ -201,8 +214,11 @@ def history(folder: str | None, product: str, limit: int, output: str) -> int:
         )
         for v in found.versions
     ]
-    put_table(("version", "kind", "published", "rows", "contract", "quality", "run"), rows, right=(0, 3, 5))
-    put("")
+    if rows:
+        put_table(
+            ("version", "kind", "published", "rows", "contract", "quality", "run"), rows, right=(0, 3, 5)
+        )
+        put("")
     put_table(
         ("run", "status", "started", "seconds", "reason"),
         [
@@ -221,7 +237,7 @@ def history(folder: str | None, product: str, limit: int, output: str) -> int:
 
 
 @click.command()
-@click.argument("product")
+@click.argument("product", shell_complete=complete_product)
 @click.option("--from", "old", type=click.IntRange(1), help="Default: the version before.")
 @click.option("--to", "new", type=click.IntRange(1), help="Default: the current version.")
 @output_option
@@ -244,5 +260,5 @@ def diff(folder: str | None, product: str, old: int | None, new: int | None, out
     for change in found.changes:
         put(f"  {change}")
     if not found.changes:
-        say("  the columns are the same")
+        put("  the columns are the same")
     return 0

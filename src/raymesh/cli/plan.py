@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from raymesh.cli.report import amount, output_option, put, put_json, put_table, size
+from raymesh.cli.completion import complete_selection
+from raymesh.cli.report import amount, output_option, put, put_json, put_table, say, show_error, size
+
+if TYPE_CHECKING:
+    from raymesh.actions.plan import Step
 
 
 @click.command()
-@click.argument("selection", nargs=-1)
+@click.argument("selection", nargs=-1, shell_complete=complete_selection)
 @output_option
 @click.pass_obj
 def plan(folder: str | None, selection: tuple[str, ...], output: str) -> int:
@@ -27,10 +33,21 @@ def plan(folder: str | None, selection: tuple[str, ...], output: str) -> int:
         put_json("plan/1", {"products": products})
         return 0
     rows = [
-        ("~" if s.build else "=", s.product, s.reason, amount(s.input_rows), size(s.input_bytes))
+        ("✗" if s.problem else "~" if s.build else "=", s.product, s.reason, amount(s.input_rows), size(s.input_bytes))
         for s in steps
     ]
     put_table(("", "product", "why", "input rows", "input size"), rows, right=(3, 4))
-    build = sum(s.build for s in steps)
-    put(f"{build} to build, {len(steps) - build} unchanged" + ("; raymesh run builds them" if build else ""))
+    _tell([s for s in steps if s.problem])
+    stuck = sum(s.problem is not None for s in steps)
+    build = sum(s.build for s in steps) - stuck
+    told = f"{build} to build, {len(steps) - build - stuck} unchanged"
+    put(told + (f", {stuck} cannot be built" if stuck else ""))
+    if build:
+        say(f"next: raymesh run{''.join(f' {word}' for word in selection)}")
     return 0
+
+
+def _tell(stuck: Sequence[Step]) -> None:
+    for step in stuck:
+        if step.problem is not None:
+            show_error(step.problem)

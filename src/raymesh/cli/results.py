@@ -27,8 +27,10 @@ def put_run(finished: RunFinished, *, output: str) -> None:
         if report.error is not None:
             say(f"\n{report.product}:")
             show_error(report.error)
-    _table(finished.reports)
+    if finished.reports:
+        _table(finished.reports)
     put(_summary(finished))
+    say(f"next: {_following(finished.reports)}")
 
 
 def _table(reports: tuple[ProductReport, ...]) -> None:
@@ -62,6 +64,25 @@ def _summary(finished: RunFinished) -> str:
     for report in finished.reports:
         counts[report.status] = counts.get(report.status, 0) + 1
     told = ", ".join(f"{n} {status}" for status, n in counts.items()) or "nothing to do"
-    bad = next((r for r in finished.reports if r.status == "blocked"), None)
-    after = f"\nsee the checks: raymesh show {bad.product} --run {bad.run_id}" if bad else ""
-    return f"{told} in {finished.seconds:.1f} s{after}"
+    return f"{told} in {finished.seconds:.1f} s"
+
+
+def _following(reports: tuple[ProductReport, ...]) -> str:
+    """What to type next, after the worst that happened."""
+    first: dict[str, ProductReport] = {}
+    for report in reports:
+        first.setdefault(report.status, report)
+    if "interrupted" in first:
+        return "raymesh run goes on where this one stopped"
+    if "blocked" in first:
+        name = first["blocked"].product
+        return f"raymesh show {name} shows the checks with sample rows; readers still get the version before"
+    if "failed" in first:
+        return f"repair it, then raymesh run {first['failed'].product}+"
+    if "published" in first:
+        return f"raymesh read {_last(reports, 'published')}"
+    return "raymesh ls" if reports else "raymesh new product DOMAIN.NAME"
+
+
+def _last(reports: tuple[ProductReport, ...], status: str) -> str:
+    return [r.product for r in reports if r.status == status][-1]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from raymesh.cli.completion import complete_selection
 from raymesh.cli.report import output_option
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("selection", nargs=-1)
+@click.argument("selection", nargs=-1, shell_complete=complete_selection)
 @click.option(
     "--engine", type=click.Choice(["local", "ray", "auto"]), help="Instead of what the documents say."
 )

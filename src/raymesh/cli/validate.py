@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from raymesh.cli.report import output_option, put, put_json, say, show_diagnostics
+from raymesh.cli.report import count, diagnostic_json, output_option, put, put_json, say, show_diagnostics
 
 
 @click.command()
@@ -30,31 +30,15 @@ def validate(folder: str | None, output: str) -> int:
                 "valid": not errors,
                 "domains": found.domains,
                 "products": found.products,
-                "diagnostics": [d_json(d) for d in found.diagnostics],
+                "diagnostics": [diagnostic_json(d) for d in found.diagnostics],
             },
         )
-    else:
-        show_diagnostics(found.diagnostics)
-        told = f"{found.domains} domains, {found.products} products"
-        if errors:
-            say(f"{errors} error{'s' if errors != 1 else ''} in {told}")
-        else:
-            put(f"{told}: all documents and transforms are valid")
-    return 3 if errors else 0
-
-
-def d_json(diagnostic: object) -> dict[str, object]:
-    """A diagnostic as the JSON documents show it."""
-    from raymesh.errors import Diagnostic
-
-    assert isinstance(diagnostic, Diagnostic)  # noqa: S101  # keeps the import lazy
-    span = diagnostic.span
-    return {
-        "code": diagnostic.code,
-        "severity": diagnostic.severity,
-        "message": diagnostic.message,
-        "file": span.file if span else None,
-        "line": span.line if span else None,
-        "column": span.column if span else None,
-        "help": diagnostic.help,
-    }
+        return 3 if errors else 0
+    show_diagnostics(found.diagnostics)
+    told = f"{count(found.domains, 'domain')}, {count(found.products, 'product')}"
+    if errors:
+        say(f"{count(errors, 'error')} in {told}")
+        return 3
+    put(f"{told}: all documents and transforms are valid")
+    say("next: raymesh plan" if found.products else "next: raymesh new domain NAME")
+    return 0

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
+from raymesh.cli.completion import complete_product, complete_selection
 from raymesh.cli.report import output_option, put, put_json, put_table, say, size
 
 
 @click.command()
-@click.argument("product")
+@click.argument("product", shell_complete=complete_product)
 @click.option("--to", "number", type=click.IntRange(1), required=True, help="The version to serve again.")
 @output_option
 @click.pass_obj
@@ -42,12 +43,12 @@ def rollback(folder: str | None, product: str, number: int, output: str) -> int:
         put(
             f"{product} serves version {version.number}, the rows of version {number} ({version.rows:,} rows)"
         )
-        say("the next run builds it anew; fix the cause first")
+        say(f"next: correct what made the versions after {number} wrong; the next raymesh run builds {product} anew")
     return 0
 
 
 @click.command()
-@click.argument("selection", nargs=-1)
+@click.argument("selection", nargs=-1, shell_complete=complete_selection)
 @click.option("--no-compact", is_flag=True, help="Leave small files as they are.")
 @click.option("--no-expire", is_flag=True, help="Keep all versions.")
 @click.option("--dry-run", is_flag=True, help="Only report.")
@@ -87,5 +88,10 @@ def maintain(
         )
         for m in done
     ]
-    put_table(("table", "files", "versions expired", "files removed", "freed"), rows, right=(2, 3, 4))
+    if rows:
+        put_table(("table", "files", "versions expired", "files removed", "freed"), rows, right=(2, 3, 4))
+    if not any(m.compacted_from or m.expired_versions or m.removed_files for m in done):
+        say("there was nothing to do" if rows else "nothing is published yet; raymesh run builds the products")
+    elif dry_run:
+        say("this is what would be done; nothing was changed")
     return 0

@@ -20,7 +20,7 @@ from raymesh.spec.settings import (
     setting_values,
     settings_in,
 )
-from raymesh.spec.wording import did_you_mean
+from raymesh.spec.wording import did_you_mean, listed
 from raymesh.spec.yaml import Loc
 
 RESERVED_DOMAINS = frozenset({"source", "main", "temp", "system", "information_schema", "pg_catalog"})
@@ -262,17 +262,17 @@ def _sla_problems(contract: Contract, table: str, columns: dict[str, str]) -> It
 
 def _column_settings(holder: Document[Any], settings: Settings, names: list[str]) -> Iterator[Problem]:
     known = {name.lower() for name in names}
-    listed = {
+    named = {
         "incrementalColumn": (settings.incremental_column,) if settings.incremental_column else (),
         "partitionBy": settings.partition_by,
         "sortBy": settings.sort_by,
     }
-    for setting, columns in listed.items():
+    for setting, columns in named.items():
         place = setting_loc(holder, setting)
         for index, column in enumerate(columns):
             if column.lower() not in known:
                 at = (*place, index) if setting != "incrementalColumn" else place
-                way = did_you_mean(column, names)
+                way = did_you_mean(column, names) or f"the columns are {listed(names[:12])}"
                 yield Problem(
                     at,
                     "unknown-column",

@@ -1,17 +1,21 @@
 """The documents of a mesh as values: what `load` returns and every other part reads."""
 
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Generic, TypeVar
+from __future__ import annotations
 
-from raymesh.errors import Diagnostic, SourceSpan
-from raymesh.spec.contract import Contract
-from raymesh.spec.domain import DomainSpec
-from raymesh.spec.mesh import MeshSpec
-from raymesh.spec.product import DataProduct
-from raymesh.spec.settings import Settings
-from raymesh.spec.source import Source
-from raymesh.spec.yaml import Positions
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:  # reading published data needs these names, not the models of every document
+    from pathlib import Path
+
+    from raymesh.errors import Diagnostic, SourceSpan
+    from raymesh.spec.contract import Contract
+    from raymesh.spec.domain import DomainSpec
+    from raymesh.spec.mesh import MeshSpec
+    from raymesh.spec.product import DataProduct
+    from raymesh.spec.settings import Settings
+    from raymesh.spec.source import Source
+    from raymesh.spec.yaml import Positions
 
 T = TypeVar("T")
 

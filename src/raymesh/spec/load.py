@@ -51,15 +51,6 @@ def load_mesh(root: Path, env: Mapping[str, str]) -> MeshDocuments:
     return MeshDocuments(root, document, domains, _ordered(reader.diagnostics))
 
 
-def load_mesh_document(root: Path, env: Mapping[str, str]) -> Document[MeshSpec]:
-    """mesh.yaml alone. Raises DocumentsInvalidError."""
-    reader = Reader(root, env)
-    document = _named(reader, "mesh.yaml", MeshSpec, "raymesh init writes one")
-    _raise_errors(reader)
-    assert document is not None  # noqa: S101
-    return document
-
-
 def load_contract(path: Path, env: Mapping[str, str]) -> Document[Contract]:
     """A contract on its own, wherever it lies. Raises DocumentsInvalidError.
 
@@ -182,7 +173,11 @@ def _contracts(reader: Reader, directory: str, listing: _Listing) -> dict[str, D
     paths = {DEFAULT_PORT: "contract.yaml"} if "contract.yaml" in listing.files else {}
     if "contracts" in listing.folders:
         for file in _listing(reader.root / directory / "contracts").files:
-            if file.endswith(".yaml"):
+            if file == f"{DEFAULT_PORT}.yaml":
+                message = "the contract of the default port is contract.yaml, beside product.yaml"
+                place = SourceSpan(f"{directory}/contracts/{file}")
+                reader.report("wrong-name", message, place, f"rename it to {directory}/contract.yaml")
+            elif file.endswith(".yaml"):
                 paths[file.removesuffix(".yaml")] = f"contracts/{file}"
             else:
                 _stray(reader, f"{directory}/contracts/{file}", ())

@@ -22,6 +22,9 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 T = TypeVar("T")
 
+VENDOR = "raymesh"
+"""The vendor of our own custom properties."""
+
 
 class Model(BaseModel):
     """An immutable part of a document; keys are camelCase in YAML and snake_case in Python."""

@@ -50,11 +50,16 @@ def validated(
     problems = list(rules(value)) if isinstance(value, dict) else []
     if info.context is not None:
         info.context.extend(p for p in problems if p.severity != "error")
-    details = [_detail(problem) for problem in problems if problem.severity == "error"]
+    objections = [problem for problem in problems if problem.severity == "error"]
+    details = [_detail(problem) for problem in objections]
     try:
         model = handler(value)
     except ValidationError as error:
-        details = [_again(line) for line in error.errors(include_url=False)] + details
+        explained = {
+            problem.loc for problem in objections
+        }  # a rule says more than the model at the same place
+        lines = error.errors(include_url=False)
+        details = [_again(line) for line in lines if line["loc"] not in explained] + details
     if details:
         raise ValidationError.from_exception_data("document", details, hide_input=True)
     return model

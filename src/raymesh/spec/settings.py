@@ -11,13 +11,12 @@ from raymesh.spec.contract_schema import Item
 from raymesh.spec.diagnostics import problems_of
 from raymesh.spec.domain import Resources
 from raymesh.spec.mesh import EngineName, SnapshotPolicy
-from raymesh.spec.model import Bytes, Many, Maybe, Model, Seconds, parse_duration
+from raymesh.spec.model import VENDOR, Bytes, Many, Maybe, Model, Seconds, parse_duration
 from raymesh.spec.problems import Problem
 from raymesh.spec.yaml import Loc
 
 M = TypeVar("M", bound=Model)
 
-VENDOR = "raymesh"
 DEFAULT_FILE_SIZE = 128 * 1024 * 1024
 
 

@@ -72,8 +72,12 @@ def _physical_problems(text: str, logical: Any, loc: Loc) -> Iterator[Problem]:
     physical = parse_physical(text)
     if physical is None:
         words = re.findall(r"[a-z_]\w*", text.lower())
-        way = (did_you_mean(words[0], TYPE_WORDS) if words and words[0] not in TYPE_WORDS else None) or (
-            "write a DuckDB type such as bigint, decimal(18,2), timestamp, struct(a integer), integer[]"
+        way = did_you_mean(words[0], TYPE_WORDS) if words and words[0] not in TYPE_WORDS else None
+        if text.count("(") > text.count(")"):
+            way = "put the type in quotes: inside `{…}` a comma ends a value"
+        way = (
+            way
+            or "write a DuckDB type such as bigint, decimal(18,2), timestamp, struct(a integer), integer[]"
         )
         message = f"`{shortened(text)}` is no type raymesh knows, so it fixes nothing"
         yield Problem(loc, "physical-type", message, way, severity="warning")

@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from raymesh.spec.model import VENDOR
 from raymesh.spec.problems import Problem, entries
 from raymesh.spec.secrets import REFERENCE
-from raymesh.spec.settings import VENDOR
 from raymesh.spec.wording import shortened
 from raymesh.spec.yaml import Loc
 

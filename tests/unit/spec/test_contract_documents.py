@@ -192,7 +192,7 @@ def test_the_old_word_rule_is_read_as_metric_with_a_warning(tmp_path: Path) -> N
         ("relationships: [{to: schema/t/properties/a}]", []),
         ("physicalType: bigint, logicalType: boolean", ["logical-type"]),
         ("physicalType: varchar, logicalType: date", []),
-        ("physicalType: decimal(18,2), logicalType: number", []),
+        ("physicalType: 'decimal(18,2)', logicalType: number", []),
         ("physicalType: bigit", ["physical-type"]),
         ("required: yes", ["wrong-type"]),
     ],
@@ -204,6 +204,11 @@ def test_a_column_is_consistent_with_its_logical_type(tmp_path: Path, column: st
 def test_an_unknown_physical_type_is_only_a_warning_and_suggests_one(tmp_path: Path) -> None:
     (warning,) = problems(tmp_path, with_column("physicalType: bigit"))
     assert (warning.severity, warning.help) == ("warning", "did you mean `bigint`?")
+
+
+def test_a_type_cut_by_a_comma_is_explained(tmp_path: Path) -> None:
+    found = problems(tmp_path, with_column("physicalType: decimal(18,2)"))
+    assert found[0].help == "put the type in quotes: inside `{…}` a comma ends a value"
 
 
 @pytest.mark.parametrize("logical", sorted(OPTIONS))

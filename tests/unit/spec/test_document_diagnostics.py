@@ -151,7 +151,7 @@ def test_an_unknown_key_never_passes(tmp_path: Path, document: str) -> None:
     [("", "empty-document"), ("# nothing", "empty-document"), ("- a", "wrong-type"), ("a", "wrong-type")],
 )
 def test_a_document_that_is_no_mapping_is_one_problem(tmp_path: Path, text: str, code: str) -> None:
-    from raymesh.spec.load import load_mesh_document
+    from raymesh.spec.mesh_file import load_mesh_document
 
     (tmp_path / "mesh.yaml").write_text(text)
     with pytest.raises(Exception, match="1 problem") as caught:

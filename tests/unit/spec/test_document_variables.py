@@ -9,7 +9,8 @@ import pytest
 from spec_examples import CONTRACT, MESH, SOURCE, codes, content, problems
 
 from raymesh.errors import NotFoundError
-from raymesh.spec.load import load_contract, load_mesh_document
+from raymesh.spec.load import load_contract
+from raymesh.spec.mesh_file import load_mesh_document
 from raymesh.spec.secrets import SecretRef, holds_password, reveal
 from raymesh.spec.variables import resolve_variables
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import yaml
-from spec_examples import FIXTURES
 from hypothesis import given
 from hypothesis import strategies as st
+from spec_examples import FIXTURES
 
 from raymesh.spec.load import load_contract, load_product
 from raymesh.spec.write import export, to_yaml

@@ -136,31 +136,29 @@ def only_value(m: Measure, said: str | None) -> Any:
     """
     if m.nulls == m.values:
         return None
-    if m.nulls or not m.bounded:
-        return Unfit("it has NULLs and values" if m.nulls else "its footer does not say")
+    if m.nulls:
+        return Unfit("it has NULLs and values")
+    if m.type == Primitive("string"):
+        return _only_text(m, said)
+    if not m.bounded or (isinstance(m.low, bytes) and len(m.low) >= _MAY_BE_CUT):
+        return Unfit("its footer does not say")
     if m.low != m.high:
         return Unfit(f"it has {_shown(m.low)} and {_shown(m.high)}")
-    return _only(m.type, m.low, said)
+    return unscaled_to_decimal(m.low, m.type.scale) if isinstance(m.type, Decimal) else m.low
 
 
-def _only(type_: Type, value: Any, said: str | None) -> Any:
-    match type_:
-        case Decimal(_, scale):
-            return unscaled_to_decimal(value, scale)
-        case Primitive("string"):
-            return _only_text(value, said)
-        case Primitive("binary") if len(value) >= _MAY_BE_CUT:
-            return Unfit("the value is too long for its footer")
-    return value
-
-
-def _only_text(raw: bytes, said: str | None) -> str | Unfit:
-    text = _text(raw)
-    if said is not None and (said == text or (len(raw) >= _MAY_BE_CUT and said.startswith(text))):
-        return said
-    if said is not None:
-        return Unfit(f"it has {text!r}, its writer said {said!r}")
-    return text if len(raw) < _MAY_BE_CUT else Unfit("the text is too long for its footer")
+def _only_text(m: Measure, said: str | None) -> str | Unfit:
+    """Long text is cut in footers, and its largest value rounded up: then its writer has to be believed."""
+    if m.bounded and len(m.low) < _MAY_BE_CUT:
+        text = _text(m.low)
+        if m.low != m.high:
+            return Unfit(f"it has {text!r} and {_shown(m.high)}")
+        return text if said in {None, text} else Unfit(f"it has {text!r}, its writer said {said!r}")
+    if said is None:
+        return Unfit("the text is too long for its footer")
+    raw = said.encode()
+    is_it = len(raw) >= _MAY_BE_CUT and (not m.bounded or m.low <= raw <= m.high)
+    return said if is_it else Unfit(f"its footer contradicts its writer, who said {said!r}")
 
 
 def _packed(type_: Type, value: Any) -> bytes:

@@ -74,8 +74,8 @@ def stage_files(ground: Ground, change: TableChange) -> StagedChange:
             *_run(change.properties),
         )
         after = update_table_metadata(metadata, updates, metadata_location=ground.base)
-        sizes = {f.path: f.bytes for f in change.files}
-        return _finish(ground, after, snapshot.snapshot_id, sizes)
+        after = _stamped(after, len(metadata.snapshot_log), stamp)
+        return _finish(ground, after, snapshot.snapshot_id, {f.path: f.bytes for f in change.files})
 
 
 def stage_rollback(ground: Ground, change: TableChange) -> StagedChange:

@@ -275,6 +275,11 @@ class SqlStateStore:
             versions.forget(connection, product, port, numbers)
             file_index.prune(connection, product, port)
 
+    def move_head(self, within: Transaction, product: str, port: str, metadata_location: str) -> None:
+        """Note new metadata of the current version's table. Raises NotFoundError when nothing is published."""
+        with self._writing(within) as connection:
+            versions.move_head(connection, product, port, metadata_location)
+
     # evidence
     def record_checks(
         self, within: Transaction, run_id: str, port: str, checks: Sequence[CheckRecord]

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from raymesh.adapters.state.clock import database_clock
 from raymesh.adapters.state.schema import IS_CURRENT, versions
 from raymesh.adapters.state.values import JsonObject, dumps, from_micros, loads, to_micros
-from raymesh.errors import CommitConflictError, UsageError
+from raymesh.errors import CommitConflictError, NotFoundError, UsageError
 from raymesh.spi.state import Version
 
 if TYPE_CHECKING:
@@ -77,6 +77,13 @@ def forget(connection: Connection, product: str, port: str, numbers: Sequence[in
         )
     still_kept = update(versions).where(*chosen, versions.c.expired_at.is_(None))
     connection.execute(still_kept.values(expired_at=database_clock()))
+
+
+def move_head(connection: Connection, product: str, port: str, metadata_location: str) -> None:
+    """Give the current version's table new metadata. Raises NotFoundError when nothing is published."""
+    chosen = update(versions).where(*_of(product, port), IS_CURRENT)
+    if connection.execute(chosen.values(metadata_location=metadata_location)).rowcount == 0:
+        raise NotFoundError(f"{product} ({port}) has no published version", hint=f"raymesh run +{product}")
 
 
 def _of(product: str, port: str) -> tuple[Any, Any]:

@@ -65,28 +65,34 @@ class Report:
         try:
             found = json.loads(said[said.index("{") :])
             position = found.get("position")
-            return cls(
-                found["exception_type"], found["exception_message"], int(position) if position else None
-            )
+            kind, message = found["exception_type"], found["exception_message"]
+            if kind == "Invalid" and message.startswith("Traceback"):  # a file system written in Python failed
+                kind, message = "IO", message.strip().rpartition("\n")[2]
+            return cls(kind, message, int(position) if position else None)
         except (ValueError, KeyError, TypeError):  # an error from outside the binder is plain text
             return cls(type(error).__name__.removesuffix("Exception"), said, None)
 
 
 @contextmanager
-def translated(*, origin: Origin | None = None, limits: Limits | None = None) -> Iterator[None]:
-    """Raise what DuckDB raises inside as one of our errors."""
+def translated(
+    *, origin: Origin | None = None, limits: Limits | None = None, user: bool = True
+) -> Iterator[None]:
+    """Raise what DuckDB raises inside as one of our errors, see `explain`."""
     try:
         yield
     except duckdb.Error as error:
-        raise explain(error, origin=origin, limits=limits) from error
+        raise explain(error, origin=origin, limits=limits, user=user) from error
     except OSError as error:
         if (full := _disk_full(str(error))) is not None:
             raise full from error
         raise StorageError(f"a file could not be read or written: {error}") from error
 
 
-def explain(error: Exception, *, origin: Origin | None = None, limits: Limits | None = None) -> MeshError:
-    """Our error for one of DuckDB's."""
+def explain(
+    error: Exception, *, origin: Origin | None = None, limits: Limits | None = None, user: bool = True
+) -> MeshError:
+    """Our error for one of DuckDB's. `user` says whether a user's text ran: without one, what nothing else
+    explains is the fault of the files."""
     report = Report.of(error)
     return (
         _interrupted(report)
@@ -95,7 +101,7 @@ def explain(error: Exception, *, origin: Origin | None = None, limits: Limits | 
         or _corrupt(report)
         or _unreachable(report)
         or _misfit(report, origin)
-        or _user_error(report, origin)
+        or (_user_error(report, origin) if user else _unreadable(report))
     )
 
 
@@ -163,10 +169,14 @@ _MISSING = re.compile(
 
 
 def _unreachable(report: Report) -> MeshError | None:
-    if report.kind == "IO" or (report.kind == "Invalid" and _MISSING.search(report.message)):
+    if report.kind == "IO":
         hint = "the file was removed or moved" if _MISSING.search(report.message) else None
         return StorageError(f"a file could not be read or written: {_first_line(report.message)}", hint=hint)
     return None
+
+
+def _unreadable(report: Report) -> MeshError:
+    return StorageError(f"rows could not be read: {_first_line(report.message)}")
 
 
 def _misfit(report: Report, origin: Origin | None) -> MeshError | None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import duckdb
+
+from raymesh.engines.kernel.failures import explain
 from raymesh.engines.kernel.sqltext import quote, texts
-from raymesh.errors import CorruptFileError
+from raymesh.errors import CorruptFileError, StorageError
 from raymesh.spec.types import Field, List, Map, Struct, TableSchema, Type
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    import duckdb
+    from collections.abc import Iterable, Iterator, Sequence
 
 _MOST_REMEMBERED = 100_000
 _known: set[str] = set()
@@ -53,9 +55,10 @@ def require_field_ids(con: duckdb.DuckDBPyConnection, files: Iterable[str]) -> N
     unseen = [f for f in files if f not in _known]
     if not unseen:
         return
-    found = con.execute(
-        "SELECT file_name FROM parquet_schema(" + texts(unseen) + ") WHERE field_id IS NOT NULL GROUP BY ALL"
-    ).fetchall()
+    with blaming(con, unseen):
+        found = con.execute(
+            f"SELECT DISTINCT file_name FROM parquet_schema({texts(unseen)}) WHERE field_id IS NOT NULL"
+        ).fetchall()
     missing = sorted(set(unseen) - {name for (name,) in found})
     if missing:
         raise CorruptFileError(
@@ -63,3 +66,25 @@ def require_field_ids(con: duckdb.DuckDBPyConnection, files: Iterable[str]) -> N
             hint="it was not written by raymesh; publish its rows through a product instead",
         )
     remember(unseen)
+
+
+@contextmanager
+def blaming(con: duckdb.DuckDBPyConnection, files: Sequence[str]) -> Iterator[None]:
+    """Find the damaged one of `files` when DuckDB says that some file is damaged, but not which."""
+    try:
+        yield
+    except duckdb.Error as error:
+        found = explain(error, user=False)
+        damaged = isinstance(found, StorageError) and not any(file in found.message for file in files)
+        for file in files if damaged else ():
+            if not _opens(con, file):
+                raise CorruptFileError(f"{file} is damaged: {found.message}", hint=found.hint) from error
+        raise found from error
+
+
+def _opens(con: duckdb.DuckDBPyConnection, file: str) -> bool:
+    try:
+        con.execute("SELECT count(*) FROM parquet_schema(?)", [file]).fetchall()
+    except duckdb.Error:
+        return False
+    return True

@@ -11,7 +11,7 @@ import duckdb
 from raymesh.engines.kernel import storage as stores
 from raymesh.engines.kernel.duck import use_schema
 from raymesh.engines.kernel.failures import explain
-from raymesh.engines.kernel.fieldids import require_field_ids
+from raymesh.engines.kernel.fieldids import blaming, require_field_ids
 from raymesh.engines.kernel.sqltext import qualified, quote
 from raymesh.errors import UsageError
 from raymesh.mesh.plan import Input, Scan, SourceScan
@@ -50,7 +50,8 @@ def bind_scan(con: duckdb.DuckDBPyConnection, name: str, scan: Scan) -> None:
     """A view of a version's data files, read by field id."""
     require_field_ids(con, scan.files)
     _schema_of(con, name)
-    con.execute(f"CREATE VIEW {qualified(name)} AS {scan_sql(scan)}")
+    with blaming(con, scan.files):
+        con.execute(f"CREATE VIEW {qualified(name)} AS {scan_sql(scan)}")
 
 
 def bind_empty(con: duckdb.DuckDBPyConnection, name: str, schema: TableSchema) -> None:

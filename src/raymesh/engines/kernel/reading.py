@@ -11,7 +11,7 @@ import pyarrow as pa
 from raymesh.engines.kernel import duck
 from raymesh.engines.kernel import storage as stores
 from raymesh.engines.kernel.failures import explain, translated
-from raymesh.engines.kernel.fieldids import require_field_ids
+from raymesh.engines.kernel.fieldids import blaming, require_field_ids
 from raymesh.engines.kernel.sqltext import quote
 from raymesh.errors import NotFoundError, UsageError
 from raymesh.spi.scan_sql import scan_sql
@@ -38,10 +38,11 @@ def read_scan(
     sql = select(scan, columns, where, limit)
     con = duck.connect(limits, ordered=True)
     try:
-        with translated(limits=limits):
+        with translated(limits=limits, user=False):
             stores.attach(con, storage, scan.files)
             require_field_ids(con, scan.files)
-            reader = con.sql(sql).to_arrow_reader(BATCH_ROWS)
+            with blaming(con, scan.files):
+                reader = con.sql(sql).to_arrow_reader(BATCH_ROWS)
     except BaseException:
         con.close()
         raise
@@ -82,7 +83,7 @@ def _next(reader: pa.RecordBatchReader, limits: Limits) -> pa.RecordBatch | None
     try:
         return next(reader, None)
     except (duckdb.Error, pa.ArrowException, OSError) as error:
-        raise explain(error, limits=limits) from error
+        raise explain(error, limits=limits, user=False) from error
 
 
 def _known(columns: Sequence[str], scan: Scan) -> Sequence[str]:

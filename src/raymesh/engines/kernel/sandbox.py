@@ -107,7 +107,7 @@ class _Box:
         try:
             yield from cursor.sql(select(scan, columns)).to_arrow_reader(BATCH_ROWS)
         except (duckdb.Error, pa.ArrowException, OSError) as error:
-            self.failure = explain(error, limits=self.limits)
+            self.failure = explain(error, limits=self.limits, user=False)
             raise
         finally:
             cursor.close()

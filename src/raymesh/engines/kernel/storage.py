@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ def is_object(address: str) -> bool:
 
 def attach(con: duckdb.DuckDBPyConnection, storage: Mapping[str, Any], addresses: Iterable[str]) -> None:
     """Let `con` and its cursors reach the object store when one of `addresses` is in it."""
-    if any(is_object(a) for a in addresses):
+    if any(is_object(a) for a in addresses) and not con.filesystem_is_registered("s3"):
         con.register_filesystem(object_store(storage))
 
 
@@ -38,13 +39,23 @@ def object_store(storage: Mapping[str, Any]) -> Any:
         key: _revealed(value) for key, value in (storage.get("s3") or storage).items() if value is not None
     }
     client = {"region_name": said["region"]} if "region" in said else {}
-    return s3fs.S3FileSystem(
+    return _without_folders(s3fs.S3FileSystem)(
         key=said.get("accessKeyId"),
         secret=said.get("secretAccessKey"),
         token=said.get("sessionToken"),
         endpoint_url=said.get("endpointUrl"),
         client_kwargs=client,
     )
+
+
+@cache
+def _without_folders(store: Any) -> Any:
+    """The file system without making folders: there are none, and s3fs would make a missing bucket instead."""
+
+    def nothing(*_: Any, **__: Any) -> None:
+        return None
+
+    return type("BucketStore", (store,), {"mkdir": nothing, "makedirs": nothing})
 
 
 def _revealed(value: Any) -> Any:

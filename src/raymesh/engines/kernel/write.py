@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,7 +69,8 @@ def staging(target: Target) -> Iterator[Target]:
     try:
         yield target
     except BaseException:
-        target.remove()
+        with suppress(OSError):  # what cannot be removed now is an orphan that maintenance collects
+            target.remove()
         raise
 
 

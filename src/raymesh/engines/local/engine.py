@@ -20,7 +20,6 @@ from raymesh.engines.kernel.fieldids import require_field_ids
 from raymesh.engines.kernel.inputs import bind_empty
 from raymesh.engines.kernel.query import shape, user_query
 from raymesh.engines.kernel.reading import read_scan
-from raymesh.engines.kernel.sandbox import answer
 from raymesh.engines.kernel.sqltext import quote, texts
 from raymesh.engines.kernel.types import UNTYPED, UnstorableTypeError, from_duckdb
 from raymesh.engines.kernel.write import Target, staging
@@ -212,6 +211,8 @@ class LocalEngine:
 
     def query(self, sql: str, inputs: Mapping[str, Scan]) -> pa.RecordBatchReader:
         """Answer one SELECT over named scans in a sandbox that can see nothing else."""
+        from raymesh.engines.kernel.sandbox import answer  # pyarrow.dataset loads pandas where there is one
+
         return answer(sql, inputs, self.limits, self.storage)
 
     def close(self) -> None:

@@ -205,6 +205,21 @@ class VersionConformance(OpenedState):
             state.forget_versions(tx, "a.b", PORT, [1])
         assert paths(state, published) == {"1.parquet"}
 
+    def test_moving_the_head_changes_the_current_version_only(
+        self, state: StateStore, other: StateStore
+    ) -> None:
+        first = publish(state, "a.b", 1, [file("1.parquet")])
+        second = publish(state, "a.b", 2, [file("2.parquet")])
+        legacy = publish(state, "a.b", 1, port="v1")
+        with state.write() as tx:
+            state.move_head(tx, "a.b", PORT, "00009.metadata.json")
+        moved = replace(second, metadata_location="00009.metadata.json")
+        assert other.current() == {("a.b", PORT): moved, ("a.b", "v1"): legacy}
+        assert other.version("a.b", PORT, 1) == first
+        assert paths(state, moved) == {"2.parquet"}
+        with pytest.raises(NotFoundError), state.write() as tx:
+            state.move_head(tx, "a.c", PORT, "00001.metadata.json")
+
     @settings(max_examples=15, deadline=None, suppress_health_check=_ACCEPTED)
     @given(steps=STEPS)
     def test_files_follow_any_history(self, state: StateStore, steps: Any) -> None:
