@@ -116,26 +116,28 @@ class Mesh:
         `where` is a condition over columns such as `amount > 10 and country = 'DE'`; see `raymesh read`.
         Raises NotFoundError for an unknown product, version or column, UsageError for another condition.
         """
-        from raymesh.actions.read import pin
+        from raymesh.actions.read import pin, unknown_columns
         from raymesh.mesh.condition import parse_condition
 
         pinned = pin(self._workspace.storage, product, version)
         known = pinned.scan.schema.names
         if missing := [c for c in columns or () if c not in known]:
-            raise NotFoundError(
-                f"{product} has no column {', '.join(missing)}", hint=f"columns: {', '.join(known)}"
-            )
+            raise unknown_columns(product, missing, known)
         condition = parse_condition(where, pinned.scan.schema) if where else None
         arguments = {"columns": columns, "where": condition, "limit": limit}
         return Reading(self, product, pinned, arguments)
 
     def sql(self, query: str) -> pa.Table:
-        """The answer to one SELECT over products named domain.product, computed in a sandbox."""
-        from raymesh.actions.read import query as act
-        from raymesh.mesh.sql import read_sql
+        """The answer to one SELECT over products named domain.product, computed in a sandbox.
 
-        names = [r.name for r in read_sql(query, "query").references]
-        table: pa.Table = act(self._workspace.storage, self._local(), query, names).read_all()
+        Raises UsageError when it is not one SELECT, NotFoundError for unknown products, TransformError when the
+        query itself is wrong.
+        """
+        from raymesh.actions.read import products_of
+        from raymesh.actions.read import query as act
+
+        rows = act(self._workspace.storage, self._local(), query, products_of(query))
+        table: pa.Table = rows.read_all()
         return table
 
     def lineage(self, product: str, *, column: str | None = None, hops: int | None = None) -> Lineage:
@@ -156,9 +158,9 @@ class Mesh:
 
     def _local(self) -> Engine:
         if self._engine is None:
-            from raymesh.spi import registry
+            from raymesh.actions.read import open_engine
 
-            self._engine = registry.load("engines", "local")()
+            self._engine = open_engine(self._workspace.storage)
         return self._engine
 
     def close(self) -> None:

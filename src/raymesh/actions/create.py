@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from raymesh.errors import NotFoundError, UsageError
+from raymesh.mesh.reading import did_you_mean
+from raymesh.spec.folders import domain_names
 from raymesh.spec.model import is_name
 from raymesh.spec.write import to_yaml
 
@@ -151,11 +153,17 @@ def _contract(domain: str, short: str) -> dict[str, Any]:
 
 
 def _split(root: Path, what: str, name: str) -> tuple[str, str]:
-    domain, _, short = name.partition(".")
+    domain, dot, short = name.partition(".")
+    if not dot:
+        known = domain_names(root)
+        such = f"{known[0] if known else 'domain'}.{name}"
+        raise UsageError(f"`{name}` lacks its domain", hint=f"write domain.{what}, such as {such}")
     _name("domain", domain)
     _name(what, short)
-    if not (root / "domains" / domain / "domain.yaml").is_file():
-        raise NotFoundError(f"there is no domain {domain}", hint=f"raymesh new domain {domain}")
+    if domain not in (known := domain_names(root)):
+        otherwise = f"raymesh new domain {domain}"
+        hint = did_you_mean(domain, known, otherwise=otherwise) or otherwise
+        raise NotFoundError(f"there is no domain {domain}", hint=hint)
     return domain, short
 
 
@@ -163,7 +171,7 @@ def _name(what: str, name: str) -> None:
     if not is_name(name):
         raise UsageError(
             f"`{name}` cannot name a {what}",
-            hint="a letter, then letters, digits and single underscores, all lower case; domain.name for parts of a domain",
+            hint="names are lower case: a letter, then letters, digits and single underscores",
         )
 
 
@@ -171,7 +179,9 @@ def _write(root: Path, files: Mapping[str, str]) -> tuple[str, ...]:
     """Write all or nothing; an existing file is never overwritten."""
     there = [f for f in files if (root / f).exists() and not f.endswith(".gitignore")]
     if there:
-        raise UsageError(f"{', '.join(there)} exists already", hint="nothing was written")
+        raise UsageError(
+            f"{' and '.join(there)} exist{'s' if len(there) == 1 else ''} already", hint="nothing was written"
+        )
     for name, text in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,9 @@ from raymesh.errors import MissingExtraError, UsageError
 DATA = "COMPLETE_JOURNEY"
 """The variable of the demo's documents that names the folder of the raw data."""
 
+OWN = "domains/customer/products/customer_360"
+"""The product by which the demo knows its own mesh again."""
+
 
 def write_demo(target: Path) -> bool:
     """Write the retail mesh into `target` and note in its `.env` where the raw data is.
@@ -21,6 +24,8 @@ def write_demo(target: Path) -> bool:
     """
     data = raw_data()
     if (target / "mesh.yaml").is_file():
+        if not (target / OWN).is_dir():
+            raise UsageError(f"{target} holds another mesh", hint="name another folder: raymesh demo DIR")
         _note_data(target, data)
         return False
     if target.is_dir() and any(target.iterdir()):

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 from raymesh.errors import MeshError
 from raymesh.spi.engine import Progress
 
+STATUSES = ("pass", "fail", "warn", "error", "skip", "not_executed")
 ProductStatus = Literal["published", "unchanged", "blocked", "failed", "skipped", "interrupted"]
 
 
@@ -42,7 +43,7 @@ class ProductReport:
             "bytes": self.bytes,
             "seconds": round(self.seconds, 3),
             "quality_score": self.quality_score,
-            "checks": dict(self.checks),
+            "checks": {name: self.checks.get(name, 0) for name in STATUSES},
             "snapshot_id": self.snapshot_id,
             "version": self.version,
             "reason": self.reason,

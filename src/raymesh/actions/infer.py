@@ -11,6 +11,7 @@ from raymesh.actions.infer_profile import profile
 from raymesh.actions.infer_rules import contract_of
 from raymesh.errors import NotFoundError, SourceError
 from raymesh.mesh.plan import SourceScan
+from raymesh.mesh.reading import did_you_mean
 from raymesh.spi import registry
 from raymesh.spi.scan_sql import scan_sql
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
+    from raymesh.actions.workspace import Storage
     from raymesh.mesh.plan import Scan
 
 MINIMUM_ROWS = 50
@@ -46,8 +48,13 @@ def infer(
     if spec is not None:
         return _of_source(spec, Path.cwd(), identifier or spec["name"], sample_rows)
     from raymesh.actions.workspace import find_root
+    from raymesh.spec.folders import product_names, source_names
 
     root = find_root(folder)
+    if target.partition("__")[0] not in (known := [*source_names(root), *product_names(root)]):
+        otherwise = "a file that ends in .parquet, .csv or .json, or domain.name of a source or product"
+        hint = did_you_mean(target, known, otherwise=otherwise)
+        raise NotFoundError(f"there is no file, source or product {target}", hint=hint)
     if _source_file(root, target).is_file():
         return infer_source(root, target, identifier=identifier or target, sample_rows=sample_rows)
     return _of_product(root, target, identifier or target, sample_rows)
@@ -61,12 +68,15 @@ def infer_source(
     Raises NotFoundError without the source, SourceError when it cannot be read, DocumentsInvalidError.
     """
     from raymesh.actions.workspace import environment
+    from raymesh.spec.folders import source_names
     from raymesh.spec.load import load_source
     from raymesh.spec.mesh_file import load_mesh_document
 
     file = _source_file(root, name)
     if not file.is_file():
-        raise NotFoundError(f"there is no source {name}", hint=f"raymesh new source {name} --location …")
+        otherwise = f"raymesh new source {name} --location FILE"
+        hint = did_you_mean(name, source_names(root), otherwise=otherwise)
+        raise NotFoundError(f"there is no source {name}", hint=hint)
     env = environment(root)
     spec = load_source(file, env).model.model_dump(by_alias=True, exclude_none=True)
     s3 = load_mesh_document(root, env).model.storage.s3
@@ -119,20 +129,19 @@ def _of_product(root: Path, name: str, identifier: str, sample_rows: int) -> dic
     with open_storage_only(root) as storage:
         scan = pin(storage, name).scan
         with _connection() as con:
-            relation = _published(con, scan, storage.spec)
+            relation = _published(con, scan, storage)
             return infer_contract(
                 con, relation, name=_short(identifier), identifier=identifier, sample_rows=sample_rows
             )
 
 
-def _published(con: duckdb.DuckDBPyConnection, scan: Scan, spec: Any) -> duckdb.DuckDBPyRelation:
+def _published(con: duckdb.DuckDBPyConnection, scan: Scan, storage: Storage) -> duckdb.DuckDBPyRelation:
     """The rows of a version: its files where they are local, a copy of them otherwise."""
+    from raymesh.actions.read import open_engine
+
     if not any("://" in file for file in scan.files):
         return con.sql(scan_sql(scan))
-    s3 = spec.storage.s3
-    engine = registry.load("engines", "local")(
-        storage=s3.model_dump(by_alias=True, exclude_none=True) if s3 else None
-    )
+    engine = open_engine(storage)
     try:
         con.register("published", engine.read(scan))
         con.execute("CREATE TABLE copied AS SELECT * FROM published")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from raymesh.actions.ids import new_id
 from raymesh.actions.invocation import Invocation, RunOptions
 from raymesh.actions.planning import decide
-from raymesh.mesh.plan import Scan
 from raymesh.errors import MeshError, NotFoundError, SourceError
+from raymesh.mesh.plan import Scan
 
 if TYPE_CHECKING:
     from raymesh.actions.workspace import Workspace

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from raymesh.actions.ids import new_id
 from raymesh.actions.limits import limits_for
 from raymesh.actions.read import scan_of
+from raymesh.actions.references import referenced
 from raymesh.errors import NotFoundError, SourceSpan
 from raymesh.mesh.build_plan import layout, promises, transform
 from raymesh.mesh.fingerprint import changed, fingerprint, why
@@ -217,15 +218,17 @@ class _Frame:
 
 
 def _plan(workspace: Workspace, product: Product, now: _Now, frame: _Frame) -> BuildPlan:
+    outputs = tuple(_output(workspace, port, now, frame) for port in product.ports)
     return BuildPlan(
         product=product.name,
         run_id=frame.run_id,
         root=str(workspace.root),
         inputs=now.inputs,
-        outputs=tuple(_output(workspace, port, now, frame) for port in product.ports),
+        outputs=outputs,
         limits=limits_for(workspace, product.name, frame.options.jobs),
         fingerprint=frame.fingerprint,
         storage=_storage(workspace),
+        references=referenced(workspace, outputs, {i.name for i in now.inputs}),
     )
 
 

@@ -51,11 +51,22 @@ def pin_all(storage: Storage, names: Sequence[str]) -> dict[str, Pinned]:
         return {name: _pin(storage, name, None, tx) for name in names}
 
 
+def pin_published(storage: Storage, names: Sequence[str]) -> dict[str, Pinned]:
+    """As `pin_all`, leaving out what was never published."""
+    found: dict[str, Pinned] = {}
+    with storage.state.read() as tx:
+        current = storage.state.current([split_name(n)[0] for n in names], within=tx) if names else {}
+        for name in names:
+            if split_name(name) in current:
+                found[name] = _pin(storage, name, None, tx)
+    return found
+
+
 def _pin(storage: Storage, name: str, number: int | None, tx: Transaction) -> Pinned:
     product, port = split_name(name)
     current = storage.state.current([product], within=tx).get((product, port))
     if current is None:
-        raise _unknown(storage, name)
+        raise unpublished(storage, name)
     if number is not None and number != current.number:
         return _older(storage, name, number)
     head = storage.tables.heads([current.table], within=tx).get(current.table)
@@ -87,16 +98,49 @@ def _older(storage: Storage, name: str, number: int) -> Pinned:
     return Pinned(version, scan_of(storage, version))
 
 
-def _unknown(storage: Storage, name: str) -> NotFoundError:
-    from difflib import get_close_matches
+def unpublished(storage: Storage, name: str) -> NotFoundError:
+    """Why there is nothing to read under `name`: never published, misspelled, or no such port."""
+    from raymesh.mesh.reading import did_you_mean
+    from raymesh.spec.folders import product_names
 
-    product, _ = split_name(name)
+    product, port = split_name(name)
     published = sorted({p if q == DEFAULT_PORT else f"{p}__{q}" for p, q in storage.state.current()})
-    close = get_close_matches(name, published, n=1)
-    if close:
-        return NotFoundError(f"no published product {name}", hint=f"did you mean {close[0]}?")
-    hint = f"raymesh run +{product}" if "." in name else "name it domain.product; raymesh ls lists them"
-    return NotFoundError(f"{name} has no published version", hint=hint)
+    written = product_names(storage.root)
+    if product in written and port == DEFAULT_PORT:
+        return NotFoundError(f"{name} has no published version", hint=f"raymesh run +{product} builds it")
+    if product in written:
+        others = [p for p in published if split_name(p)[0] == product]
+        hint = f"published of it: {', '.join(others)}" if others else f"raymesh run +{product} builds it"
+        return NotFoundError(f"{product} has no published port {port}", hint=hint)
+    known = {*published, *written}
+    otherwise = (
+        "raymesh ls lists the products" if known else "raymesh new product DOMAIN.NAME makes the first"
+    )
+    hint = did_you_mean(name, known, otherwise=otherwise) or otherwise
+    return NotFoundError(f"there is no product {name}", hint=hint)
+
+
+def unknown_columns(name: str, missing: Sequence[str], known: Sequence[str]) -> NotFoundError:
+    """Names that are no columns of `name`, with close spellings or the columns there are."""
+    from raymesh.mesh.reading import did_you_mean
+
+    shown = ", ".join(known[:30]) + (" …" if len(known) > 30 else "")
+    hint = did_you_mean(missing[0], known, otherwise=f"columns: {shown}")
+    return NotFoundError(f"{name} has no column {', '.join(missing)}", hint=hint)
+
+
+def open_engine(storage: Storage) -> Engine:
+    """The engine that reads and answers queries here, able to reach the mesh's object store."""
+    from raymesh.actions.workspace import environment
+    from raymesh.spec.secrets import reveal
+    from raymesh.spi import registry
+
+    s3 = storage.spec.storage.s3
+    said = s3.model_dump(by_alias=True, exclude_none=True) if s3 else {}
+    engine: Engine = registry.load("engines", "local")(
+        storage=reveal(said, environment(storage.root), storage.root)
+    )
+    return engine
 
 
 def read(
@@ -105,22 +149,38 @@ def read(
     name: str,
     *,
     columns: Sequence[str] | None = None,
-    where: Expression | None = None,
+    where: Expression | str | None = None,
     limit: int | None = None,
     version: int | None = None,
 ) -> tuple[Pinned, pa.RecordBatchReader]:
     """Rows of a product as a stream of Arrow batches, with the version they come from.
 
-    Raises NotFoundError for an unknown product, version or column.
+    `where` may be text such as `amount > 10`. Raises NotFoundError for an unknown product, version or column,
+    UsageError for another condition.
     """
     pinned = pin(storage, name, version)
     if columns is not None:
         known = pinned.scan.schema.names
         if missing := [c for c in columns if c not in known]:
-            raise NotFoundError(
-                f"{name} has no column {', '.join(missing)}", hint=f"columns: {', '.join(known)}"
-            )
+            raise unknown_columns(name, missing, known)
+    if isinstance(where, str):
+        from raymesh.mesh.condition import parse_condition
+
+        where = parse_condition(where, pinned.scan.schema)
     return pinned, engine.read(pinned.scan, columns=columns, where=where, limit=limit)
+
+
+def products_of(sql: str) -> tuple[str, ...]:
+    """The products a query names; raises UsageError with the place when it is not one SELECT over products."""
+    from raymesh.errors import UsageError
+    from raymesh.mesh.sql import read_sql
+
+    reading = read_sql(sql, "query")
+    for problem in reading.diagnostics:
+        if problem.severity == "error":
+            spans = (problem.span,) if problem.span else ()
+            raise UsageError(problem.message, hint=problem.help, spans=spans)
+    return tuple(r.name for r in reading.references)
 
 
 def query(storage: Storage, engine: Engine, sql: str, names: Sequence[str]) -> pa.RecordBatchReader:

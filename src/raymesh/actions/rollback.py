@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from raymesh.actions.build import settle
 from raymesh.actions.ids import actor, host
-from raymesh.actions.read import split_name
+from raymesh.actions.read import split_name, unpublished
 from raymesh.errors import NotFoundError
 from raymesh.spec.types import TableSchema
 from raymesh.spi.faults import at
@@ -77,7 +77,7 @@ def _both(invocation: Invocation, product: str, port: str, to: int) -> tuple[Ver
     state = invocation.workspace.state
     current = state.current([product]).get((product, port))
     if current is None:
-        raise NotFoundError(f"{product} has no published version", hint=f"raymesh run +{product}")
+        raise unpublished(invocation.workspace.storage, product)
     old = state.version(product, port, to)
     if old is None:
         kept = ", ".join(str(v.number) for v in state.versions(product, port))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
@@ -19,9 +19,11 @@ from raymesh.actions.events import (
     Tick,
 )
 from raymesh.actions.invocation import Invocation, RunOptions
+from raymesh.actions.references import prerequisites
 
 if TYPE_CHECKING:
     from raymesh.actions.workspace import Workspace
+    from raymesh.mesh.model import Graph
 
 STOPPED = ("failed", "blocked", "skipped", "interrupted")
 
@@ -93,6 +95,7 @@ class _Schedule:
         chosen = set(products)
         self.order = [p for p in workspace.graph.order if p in chosen]
         self._waits = {p: {u for u in workspace.graph.upstream[p] if u in chosen} for p in self.order}
+        self._after = _after(workspace.graph, self.order)
         self._pending = list(self.order)
         self._ended: dict[str, ProductReport] = {}
         self._new_skips: list[ProductReport] = []
@@ -107,7 +110,7 @@ class _Schedule:
             ]:
                 self._pending.remove(product)
                 self._skip(product, stopped[0])
-            elif all(u in self._ended for u in inputs):
+            elif all(u in self._ended for u in (*inputs, *self._after[product])):
                 self._pending.remove(product)
                 start.append(product)
         return start
@@ -135,3 +138,31 @@ class _Schedule:
 
     def reports(self) -> tuple[ProductReport, ...]:
         return tuple(self._ended[p] for p in self.order if p in self._ended)
+
+
+def _after(graph: Graph, order: Sequence[str]) -> dict[str, set[str]]:
+    """Selected products that each product refers to and had better come after; never in a circle.
+
+    When two products refer to each other, the later one waits for the earlier one.
+    """
+    place = {p: i for i, p in enumerate(order)}
+    wishes = {p: {q for q in prerequisites(graph, p) if q in place} for p in order}
+    waits: dict[str, set[str]] = {p: set() for p in order}
+    for p in order:
+        for q in sorted(wishes[p], key=place.__getitem__):
+            if not _reaches(q, p, graph, waits):
+                waits[p].add(q)
+    return waits
+
+
+def _reaches(start: str, goal: str, graph: Graph, waits: Mapping[str, set[str]]) -> bool:
+    """Whether `start` already waits, directly or through others, for `goal`."""
+    seen, todo = {start}, [start]
+    while todo:
+        here = todo.pop()
+        if here == goal:
+            return True
+        following = {*graph.upstream[here], *waits.get(here, ())} - seen
+        seen |= following
+        todo += following
+    return False

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raymesh.errors import UsageError
+from raymesh.spec.folders import nearest_mesh
 from raymesh.spi import registry
 
 if TYPE_CHECKING:
@@ -62,15 +63,16 @@ def find_root(start: Path | None = None) -> Path:
     Raises UsageError when there is none.
     """
     if start is not None:
+        if not start.is_dir():
+            raise UsageError(f"there is no folder {start}", hint="-C names the folder that holds mesh.yaml")
         if not (start / "mesh.yaml").is_file():
             raise UsageError(f"{start} holds no mesh.yaml", hint=f"raymesh init {start}")
         return start.resolve()
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "mesh.yaml").is_file():
-            return folder
+    found = nearest_mesh(Path())
+    if found is not None:
+        return found
     raise UsageError(
-        f"no mesh.yaml in {here} or above",
+        f"no mesh.yaml in {Path.cwd()} or above",
         hint="raymesh init starts a mesh here, raymesh demo shows one, -C DIR names another folder",
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -10,7 +11,7 @@ from typing import Any
 
 import click
 
-from raymesh.errors import InternalError, MeshError, StorageError
+from raymesh.errors import DiskFullError, InternalError, MeshError, StorageError
 
 # verb -> (module, one line of help). The line stands here so that `--help` imports no verb.
 VERBS: dict[str, tuple[str, str]] = {
@@ -93,6 +94,8 @@ def _told(error: MeshError, ctx: click.Context) -> int:
 def _file_error(error: OSError) -> MeshError:
     """What the operating system refused, as a sentence: `out/x.csv: No such file or directory`."""
     named = f"{error.filename}: " if error.filename else ""
+    if error.errno == errno.ENOSPC:
+        return DiskFullError(f"{named}no space left", hint="make room, then try again; nothing was lost")
     return StorageError(
         f"{named}{error.strerror or error}", hint="does the folder exist, and may you write there?"
     )

@@ -34,7 +34,7 @@ def _broken(check: CheckRecord) -> None:
     put(f"\n{_WORDS[check.status]} {check.check_id}{blocks}")
     put(f"  {printable(_sentence(check))}")
     if check.kind not in ("type", "text") and check.value is not None:
-        put(f"  measured: {check.value}{_unit(check)}; promised: {_promised(check.detail)}{_unit(check)}")
+        put(f"  measured: {check.value}{_unit(check)}; promised: {_promised(check.detail)}")
     if place := check.detail.get("place"):
         put(f"  --> {place}")
     sample = [row for row in check.detail.get("sample") or () if isinstance(row, Mapping)]
@@ -45,9 +45,7 @@ def _broken(check: CheckRecord) -> None:
 
 
 def _unit(check: CheckRecord) -> str:
-    if check.unit == "percent":
-        return " percent"
-    return " rows" if check.kind in ("row", "key", "count", "reference") else ""
+    return " percent" if check.unit == "percent" else ""
 
 
 def _promised(detail: Mapping[str, Any]) -> str:

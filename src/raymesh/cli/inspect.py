@@ -117,7 +117,7 @@ def _shown(found: Details) -> dict[str, Any]:
         "inputs": sorted({e.name for e in found.product.inputs}),
         "version": version_json(found.version) if found.version else None,
         "run": run_json(found.run) if found.run else None,
-        "last_run": run_json(found.ended or found.run) if found.ended or found.run else None,
+        "last_run": run_json(last) if (last := found.ended or found.run) else None,
         "checks": [asdict(c) for c in found.checks],
         "read": [asdict(i) for i in found.inputs],
     }

@@ -10,6 +10,7 @@ import click
 from raymesh.cli.completion import complete_product
 from raymesh.cli.report import output_option, put, put_json
 
+
 @click.command()
 @click.argument("product", shell_complete=complete_product)
 @click.option("--column", help="Trace one column instead of the product.")

@@ -33,7 +33,13 @@ def plan(folder: str | None, selection: tuple[str, ...], output: str) -> int:
         put_json("plan/1", {"products": products})
         return 0
     rows = [
-        ("✗" if s.problem else "~" if s.build else "=", s.product, s.reason, amount(s.input_rows), size(s.input_bytes))
+        (
+            "✗" if s.problem else "~" if s.build else "=",
+            s.product,
+            s.reason,
+            amount(s.input_rows),
+            size(s.input_bytes),
+        )
         for s in steps
     ]
     put_table(("", "product", "why", "input rows", "input size"), rows, right=(3, 4))

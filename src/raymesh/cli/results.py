@@ -76,7 +76,7 @@ def _following(reports: tuple[ProductReport, ...]) -> str:
         return "raymesh run goes on where this one stopped"
     if "blocked" in first:
         name = first["blocked"].product
-        return f"raymesh show {name} shows the checks with sample rows; readers still get the version before"
+        return f"raymesh show {name} shows what was broken, with sample rows"
     if "failed" in first:
         return f"repair it, then raymesh run {first['failed'].product}+"
     if "published" in first:

@@ -43,7 +43,9 @@ def rollback(folder: str | None, product: str, number: int, output: str) -> int:
         put(
             f"{product} serves version {version.number}, the rows of version {number} ({version.rows:,} rows)"
         )
-        say(f"next: correct what made the versions after {number} wrong; the next raymesh run builds {product} anew")
+        say(
+            f"next: correct what made the versions after {number} wrong; the next raymesh run builds {product} anew"
+        )
     return 0
 
 
@@ -90,8 +92,8 @@ def maintain(
     ]
     if rows:
         put_table(("table", "files", "versions expired", "files removed", "freed"), rows, right=(2, 3, 4))
-    if not any(m.compacted_from or m.expired_versions or m.removed_files for m in done):
-        say("there was nothing to do" if rows else "nothing is published yet; raymesh run builds the products")
+    if not rows:
+        say("there was nothing to do" if done else "nothing is published yet; raymesh run builds the products")
     elif dry_run:
         say("this is what would be done; nothing was changed")
     return 0

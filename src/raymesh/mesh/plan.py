@@ -126,6 +126,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class BuildPlan:
+    """All that an engine needs to build one product. `references` are tables that no transform reads but
+    that checks compare with, pinned like inputs."""
+
     product: str
     run_id: str
     root: str
@@ -134,6 +137,7 @@ class BuildPlan:
     limits: Limits
     fingerprint: str = ""
     storage: Mapping[str, Any] = field(default_factory=dict)
+    references: tuple[Input, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,7 @@ def _object_problems(table: dict[str, Any], loc: Loc) -> Iterator[Problem]:
         place = (*loc, "relationships", index)
         yield from _relationship_problems(relationship, place, needs_from=True)
         yield from _own_column_problems(relationship, place, table.get("name"), columns)
+    yield from _member_problems(table.get("properties"), (*loc, "properties"))
     for index, column in entries(table.get("properties")):
         yield from _value_problems(column, (*loc, "properties", index), columns)
 
@@ -123,7 +124,9 @@ def _member_problems(members: Any, loc: Loc) -> Iterator[Problem]:
         name = member.get("name")
         if not isinstance(name, str):
             continue
-        if name.lower() in seen:
+        if not name.strip():
+            yield Problem((*loc, index, "name"), "wrong-name", "a column needs a name")
+        elif name.lower() in seen:
             message = f"`{name}` is here a second time" + _besides(name, seen[name.lower()])
             yield Problem((*loc, index, "name"), "duplicate-column", message)
         seen.setdefault(name.lower(), name)

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from raymesh.errors import Diagnostic, DocumentsInvalidError, SourceSpan
 from raymesh.spec.contract import Contract
-from raymesh.spec.crossing import check_contract, check_domain, check_mesh, check_ports
+from raymesh.spec.crossing import check_domain, check_mesh
+from raymesh.spec.crossing_ports import check_contract, check_ports
 from raymesh.spec.documents import (
     DEFAULT_PORT,
     Document,

@@ -16,6 +16,8 @@ from raymesh.spec.yaml import YamlDocument, read_yaml
 
 M = TypeVar("M", bound=Model)
 
+_KINDS = ("Mesh", "Domain", "Source", "DataProduct", "DataContract")
+
 
 class Reader:
     """Reads files below `root` with the variables of `env` and collects what is wrong with them."""
@@ -86,13 +88,16 @@ def _modelled(
     problems: list[Problem] = []
     resolved: Any = raw
     if has_variables:
-        resolved, found = resolve_variables(raw, env)
-        problems += found
+        resolved, problems[:] = resolve_variables(raw, env)
     unresolved = {p.loc for p in problems}
     warnings: list[Problem] = []
     try:
         result = model.model_validate(resolved, context=warnings)
     except ValidationError as error:
-        problems += [p for p in problems_of(error, model, raw) if p.loc not in unresolved]
+        found = problems_of(error, model, raw)
+        other = [p for p in found if p.loc == ("kind",) and raw["kind"] in _KINDS]
+        if other:  # another kind of document: what its keys are is no matter
+            return None, other
+        problems += [p for p in found if p.loc not in unresolved]
         return None, problems + warnings
     return (None if problems else result), problems + warnings

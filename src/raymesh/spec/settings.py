@@ -1,22 +1,25 @@
 """raymesh's own settings: custom properties with `vendor: raymesh`, parsed. Other vendors' are left alone."""
 
+import re
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
+from raymesh.spec import model as parts
 from raymesh.spec.bitol import CustomProperty
 from raymesh.spec.contract_quality import QualityRule
 from raymesh.spec.contract_schema import Item
 from raymesh.spec.diagnostics import problems_of
 from raymesh.spec.domain import Resources
 from raymesh.spec.mesh import EngineName, SnapshotPolicy
-from raymesh.spec.model import VENDOR, Bytes, Many, Maybe, Model, Seconds, parse_duration
+from raymesh.spec.model import Bytes, Many, Maybe, Model, Seconds, parse_duration
 from raymesh.spec.problems import Problem
 from raymesh.spec.yaml import Loc
 
 M = TypeVar("M", bound=Model)
 
+VENDOR = parts.VENDOR
 DEFAULT_FILE_SIZE = 128 * 1024 * 1024
 
 
@@ -29,6 +32,14 @@ def _lookback(value: Any) -> int:
     return found
 
 
+def _refresh(value: str) -> str:
+    if parse_duration(value) is None and not _CRON.fullmatch(value.strip()):
+        raise PydanticCustomError("wrong-value", "a duration such as 6h, or a cron schedule of five fields")
+    return value
+
+
+_CRON = re.compile(r"[\d*,/A-Za-z#?-]+(\s+[\d*,/A-Za-z#?-]+){4}")
+Refresh = Annotated[str, AfterValidator(_refresh)]
 Lookback = Annotated[int, BeforeValidator(_lookback, json_schema_input_type=str | int)]
 OnViolation = Literal["fail", "quarantine", "warn"]
 
@@ -53,7 +64,7 @@ class Settings(Model):
     timeout: Maybe[Seconds] = None
     minimum_quality: Maybe[Annotated[float, Field(ge=0, le=1)]] = None
     snapshots: Maybe[SnapshotPolicy] = None
-    refresh: Maybe[str] = None
+    refresh: Maybe[Refresh] = None
 
 
 class PropertySettings(Model):

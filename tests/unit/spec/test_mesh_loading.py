@@ -223,6 +223,12 @@ def test_folders_are_named_like_domains_and_products(tmp_path: Path) -> None:
     )
 
 
+def test_a_document_of_another_kind_is_one_problem(tmp_path: Path) -> None:
+    (problem,) = refused(tmp_path, {f"{P}/contract.yaml": PRODUCT})
+    assert (problem.code, str(problem.span)) == ("wrong-value", f"{P}/contract.yaml:2:7")
+    assert "must be DataContract, not the text `DataProduct`" in problem.message
+
+
 def test_a_display_name_that_reads_like_the_folder_is_fine(tmp_path: Path) -> None:
     files = {f"{P}/product.yaml": PRODUCT.replace("name: order_lines\n", "name: Order Lines\n")}
     assert loaded(tmp_path, files).diagnostics == ()
@@ -300,6 +306,7 @@ def test_without_settings_there_are_defaults(tmp_path: Path) -> None:
         ("sortBy: day", "wrong-type", 31),
         ("resources: {cpu: 1}", "unknown-key", 35),
         ("lookback: -1", "wrong-value", 33),
+        ("refresh: sometimes", "wrong-value", 32),
     ],
 )
 def test_a_wrong_setting_is_an_error_at_its_place(

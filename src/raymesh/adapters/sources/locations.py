@@ -161,7 +161,7 @@ class FileSet:
         where = "" if is_object(location) or Path(location).is_absolute() else f"; it starts at {self.root}"
         return self.settings.error(
             f"no files at {location}",
-            f"a file, a folder with {kinds} files, or a pattern such as *{kinds[:8]}{where}",
+            f"a file, a folder with {kinds} files, or a pattern such as *{SUFFIXES[self.settings.kind][0]}{where}",
         )
 
 

@@ -103,7 +103,8 @@ class LocalEngine:
                 staged.append(self._build_output(plan, output, watch, used))  # noqa: PERF401 - cleaned up below
         except BaseException:
             for output in plan.outputs[: len(staged)]:
-                Target(output, plan.run_id, plan.storage).remove()
+                with suppress(OSError):  # maintenance collects what cannot be removed now
+                    Target(output, plan.run_id, plan.storage).remove()
             raise
         resources = Resources(
             seconds=time.perf_counter() - began,
@@ -151,7 +152,8 @@ class LocalEngine:
         from raymesh.engines.kernel.measure import measure
 
         schema = written.conformed.schema
-        inputs = {i.name: i.content for i in plan.inputs if isinstance(i.content, Scan)}
+        tables = (*plan.inputs, *plan.references)
+        inputs = {i.name: i.content for i in tables if isinstance(i.content, Scan)}
         paths = [f.path for f in written.files]
         kept = output.kept.files if output.kept else ()
         reached = [*paths, *kept, *(f for s in inputs.values() for f in s.files)]
