@@ -18,6 +18,8 @@ from raymesh.actions.workspace import Workspace, find_root, load_documents, open
 from raymesh.errors import NotFoundError
 
 if TYPE_CHECKING:
+    import threading
+
     import duckdb
     import pandas as pd
     import polars as pl
@@ -80,11 +82,12 @@ class Mesh:
         jobs: int | None = None,
         refresh: bool = False,
         on_event: Callable[[Event], None] | None = None,
+        stop: threading.Event | None = None,
     ) -> RunFinished:
         """Build, check and publish the selected products (all when none are named).
 
         Returns the reports of all products; failures are in them and raise nothing. `on_event` is called with
-        every event on the calling thread.
+        every event on the calling thread; setting `stop` ends the run early, with nothing half-done published.
         """
         from raymesh.actions.events import RunFinished
         from raymesh.actions.invocation import RunOptions, default_jobs
@@ -94,7 +97,7 @@ class Mesh:
         products = select(self._workspace, selection)
         options = RunOptions(engine=engine, refresh=refresh, jobs=jobs or default_jobs())
         finished: RunFinished | None = None
-        for event in run(self._workspace, products, options):
+        for event in run(self._workspace, products, options, stop):
             if on_event is not None:
                 on_event(event)
             if isinstance(event, RunFinished):

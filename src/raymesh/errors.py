@@ -118,7 +118,20 @@ class MissingExtraError(MeshError):
 
 
 class SourceError(MeshError):
+    """`column` is the column whose value does not fit, None when the error is about no single one."""
+
     code = "source"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        spans: tuple[SourceSpan, ...] = (),
+        column: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, spans=spans)
+        self.column = column
 
 
 class SourceChangedError(SourceError):

@@ -61,7 +61,7 @@ def test_only_new_files_are_judged_row_by_row_and_counts_add_up(root: Path, arri
         incrementalColumn="id",
     )
     publish(root)
-    write_rows(arrivals / "2.parquet", id=[4, 5], value=[None, None])
+    write_rows(arrivals / "2.parquet", id=[4, 5, 6], value=[None, None, 1])
     report = publish(root)["shop.events"]
     nulls = next(c for c in checks(root, report.run_id).values() if "few" in c.check_id)
     assert (nulls.status, nulls.value) == ("pass", 3)

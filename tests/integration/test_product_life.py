@@ -167,7 +167,7 @@ def test_a_rollback_of_what_was_never_published_says_how_to_publish_it(root: Pat
     numbers(root, ONE.format(1))
     with pytest.raises(NotFoundError, match="no published version") as error:
         roll_back(root, "shop.numbers", 1)
-    assert error.value.hint == "raymesh run +shop.numbers"
+    assert error.value.hint == "raymesh run +shop.numbers builds it"
 
 
 def test_diff_shows_columns_and_row_counts(root: Path) -> None:
@@ -180,7 +180,8 @@ def test_diff_shows_columns_and_row_counts(root: Path) -> None:
     with raymesh.Mesh.load(root) as mesh:
         before, after, found = diff(mesh._workspace.storage, "shop.numbers", None, None)
         assert (before.number, after.number, before.rows, after.rows) == (1, 2, 1, 3)
-        assert any("note" in str(c) for c in found.columns)
+        assert "+ column note string" in [str(c) for c in found.changes]
+        assert found.rows == 2
         with pytest.raises(NotFoundError):
             diff(mesh._workspace.storage, "shop.numbers", 7, None)
 
@@ -192,7 +193,18 @@ def test_rows_that_another_program_added_are_read_and_announced(root: Path) -> N
     with raymesh.Mesh.load(root) as mesh:
         assert pin(mesh._workspace.storage, "shop.numbers").foreign
     assert rows(root, "shop.numbers") == [(1, 7), (2, 8)]
-    assert rows(root, "shop.numbers", 1) == [(1, 7), (2, 8)], "the current version is what the table holds"
+    assert rows(root, "shop.numbers", 1) == [(1, 7)], "a version is what was published"
+
+
+def test_a_rollback_takes_back_what_another_program_wrote(root: Path) -> None:
+    numbers(root, ONE.format(7))
+    publish(root)
+    foreign_append(root, "shop.numbers", id=[2], value=[8])
+    assert roll_back(root, "shop.numbers", 1).number == 2
+    with raymesh.Mesh.load(root) as mesh:
+        assert not pin(mesh._workspace.storage, "shop.numbers").foreign
+        assert mesh._workspace.tables.scan("shop.numbers").rows == 1
+    assert rows(root, "shop.numbers") == [(1, 7)]
 
 
 def test_a_run_replaces_what_another_program_wrote(root: Path) -> None:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import multiprocessing
+import os
+import tempfile
+import time
 from pathlib import Path
+from typing import Any
+
+from meshes import write_mesh, write_product
+from reliability.builder import Orders, main
 
 import raymesh
-from meshes import write_mesh, write_product
 from raymesh.actions.invocation import Invocation, RunOptions
 from raymesh.actions.maintain import MaintainOptions, maintain
 
-BUILDER = Path(__file__).with_name("builder.py")
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["reliability.builder"])
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+)  # the server of forks imports the builder before it knows our path
+
 FAST = "SELECT {value}::bigint AS value, range AS id FROM range({rows})"
 
 
@@ -33,17 +43,38 @@ def two_products(root: Path, value: int, *, state: str | None = None, rows: int 
     return root
 
 
-def builder(root: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Start a builder of everything in `root`."""
-    command = [sys.executable, "-u", str(BUILDER), str(root), *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+class Builder:
+    """A builder at work in a process of its own."""
+
+    def __init__(self, root: Path, **orders: Any) -> None:
+        descriptor, name = tempfile.mkstemp(prefix="builder-", suffix=".log")
+        os.close(descriptor)
+        self._log = Path(name)
+        self._process = _FORKS.Process(target=main, args=(Orders(str(root), name, **orders),))
+        self._process.start()
+
+    def wait(self, seconds: float = 120) -> tuple[int, str]:
+        """Its exit code (negative: the signal that killed it) and its output, once it has ended."""
+        self._process.join(seconds)
+        assert self._process.exitcode is not None, f"the builder hangs:\n{self._log.read_text()}"
+        output = self._log.read_text()
+        self._log.unlink()
+        return self._process.exitcode, output
+
+    def wait_ready(self) -> None:
+        """Return when it has opened its mesh."""
+        while "ready" not in self._log.read_text():
+            assert self._process.is_alive(), f"the builder died by itself:\n{self._log.read_text()}"
+            time.sleep(0.002)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self.wait()
 
 
-def build(root: Path, *arguments: str) -> tuple[int, str]:
-    """Run a builder to its end: exit code (negative: the signal) and output."""
-    process = builder(root, *arguments)
-    output, _ = process.communicate(timeout=120)
-    return process.returncode, output
+def build(root: Path, **orders: Any) -> tuple[int, str]:
+    """Run a builder to its end: exit code and output."""
+    return Builder(root, **orders).wait()
 
 
 def served(mesh: raymesh.Mesh, product: str) -> tuple[int, int] | None:

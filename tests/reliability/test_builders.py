@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import raymesh
-from reliability.harness import assert_recovers, assert_sound, builder, two_products
+from reliability.harness import Builder, assert_recovers, assert_sound, two_products
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -17,9 +17,8 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def test_two_runs_at_once_publish_each_product_once(root: Path) -> None:
-    processes = [builder(root, "--nap", "0.05") for _ in range(2)]
-    outputs = [p.communicate(timeout=120)[0] for p in processes]
-    assert [p.returncode for p in processes] == [0, 0], outputs
+    ends = [b.wait() for b in [Builder(root, nap=0.05) for _ in range(2)]]
+    assert [code for code, _ in ends] == [0, 0], ends
     with raymesh.Mesh.load(root) as mesh:
         assert [mesh.product(p).version for p in mesh.products] == [1, 1]
     assert_sound(root, {(7, 1000)})
@@ -27,9 +26,8 @@ def test_two_runs_at_once_publish_each_product_once(root: Path) -> None:
 
 
 def test_two_refreshes_at_once_publish_one_after_the_other(root: Path) -> None:
-    processes = [builder(root, "--nap", "0.02", "--refresh") for _ in range(2)]
-    outputs = [p.communicate(timeout=120)[0] for p in processes]
-    assert [p.returncode for p in processes] == [0, 0], outputs
+    ends = [b.wait() for b in [Builder(root, nap=0.02, refresh=True) for _ in range(2)]]
+    assert [code for code, _ in ends] == [0, 0], ends
     with raymesh.Mesh.load(root) as mesh:
         assert [mesh.product(p).version for p in mesh.products] == [2, 2]
     assert_sound(root, {(7, 1000)})

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import time
 from pathlib import Path
 
 import pytest
 
-from reliability.harness import assert_recovers, assert_sound, builder, two_products
+from reliability.harness import Builder, assert_recovers, assert_sound, two_products
 
 ROUNDS = 5
 BATCHES = 10
@@ -28,13 +27,10 @@ def test_killed_builders_never_leave_half_a_version(
     allowed: set[tuple[int, int] | None] = {(0, 1000)}
     for value in range(1, rounds + 1):
         two_products(root, value)
-        process = builder(root, "--nap", "0.03")
-        assert process.stdout is not None
-        while process.stdout.readline().strip() != "ready":
-            assert process.poll() is None, "the builder died by itself"
-        time.sleep(chance.uniform(0, 1.2))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        builder = Builder(root, nap=0.02)
+        builder.wait_ready()
+        time.sleep(chance.uniform(0, 1.0))
+        builder.kill()
         allowed.add((value, 1000))
         assert_sound(root, allowed)
         with_new = {(value, 1000)}

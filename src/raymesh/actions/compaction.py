@@ -11,6 +11,7 @@ from raymesh.actions.limits import limits_for
 from raymesh.actions.read import scan_of
 from raymesh.errors import StorageError
 from raymesh.mesh.plan import BuildPlan, Input, Layout, Output, Promise, Scan, Transform
+from raymesh.quality.compile import compile_checks
 from raymesh.quality.state import file_state_to_json
 from raymesh.spec.types import TableSchema
 from raymesh.spi.engine import Control
@@ -19,6 +20,8 @@ from raymesh.spi.tables import TableChange
 
 if TYPE_CHECKING:
     from raymesh.actions.invocation import Invocation
+    from raymesh.mesh.model import Port
+    from raymesh.quality.model import Check
     from raymesh.spi.engine import StagedOutput
     from raymesh.spi.state import Lease, Version
 
@@ -28,29 +31,41 @@ SMALL = 0.5
 
 def compact(invocation: Invocation, current: Version, lease: Lease, *, dry_run: bool) -> tuple[int, int]:
     """(files before, files after) of a rewrite; (0, 0) when the table's files are fine as they are."""
+    workspace = invocation.workspace
+    if workspace.tables.heads([current.table]).get(current.table) != current.metadata_location:
+        return 0, 0  # another program wrote here: what is in the table now, only the next run can say
     layout = _layout(invocation, current)
-    state = invocation.workspace.state
-    files = state.files(current)
+    files = workspace.state.files(current)
     small = [f for f in files if f.bytes < SMALL * layout.target_bytes]
     expected = max(1, round(sum(f.bytes for f in files) / layout.target_bytes))
     if len(small) < 2 or len(files) <= expected or layout.partition_by:
         return 0, 0
     if dry_run:
         return len(files), expected
-    scan = scan_of(invocation.workspace.storage, current)
+    scan = scan_of(workspace.storage, current)
     run_id = new_id()
     staged = _rewrite(invocation, current, scan, layout, run_id)
     _publish(invocation, current, staged, layout, lease=lease, run_id=run_id)
     return len(files), len(staged.files)
 
 
+def _port(invocation: Invocation, current: Version) -> Port:
+    return invocation.workspace.graph.product(current.product).port(current.port)
+
+
 def _layout(invocation: Invocation, current: Version) -> Layout:
     from raymesh.mesh.build_plan import layout
 
-    port = next(
-        p for p in invocation.workspace.graph.product(current.product).ports if p.name == current.port
+    return layout(_port(invocation, current).settings)
+
+
+def _counted(invocation: Invocation, current: Version) -> tuple[Check, ...]:
+    """The checks whose counts files carry, so that the next append need not read the new files again."""
+    port = _port(invocation, current)
+    found = compile_checks(
+        port.contract, port=port.name, table=port.table, settings_on_violation=port.settings.on_violation
     )
-    return layout(port.documents.settings)
+    return tuple(c for c in found if c.kind in ("row", "key"))
 
 
 def _rewrite(
@@ -64,6 +79,7 @@ def _rewrite(
         location=workspace.tables.location(current.table),
         transform=Transform("ingest"),
         promises=tuple(Promise(f.name, type=f, doc=f.doc) for f in schema),
+        checks=_counted(invocation, current),
         layout=layout,
         previous=schema,
     )
@@ -115,6 +131,7 @@ def _publish(
         current,
         number=current.number + 1,
         kind="maintain",
+        of_version=current.of_version if current.kind == "maintain" else current.number,
         run_id=run_id,
         snapshot_id=change.snapshot_id,
         metadata_location=change.metadata_location,

@@ -74,7 +74,7 @@ def _mesh(folder: Path | None) -> Iterator[Finding]:
     yield Finding("mesh", True, str(root))
     free = shutil.disk_usage(root).free
     yield Finding("disk", free > 1e9, f"{free / 1e9:.1f} GB free at {root}")
-    yield _attempt("documents", lambda: _documents(root))
+    yield _documents(root)
     yield _attempt("storage", lambda: _storage(root))
 
 
@@ -85,12 +85,13 @@ def _attempt(topic: str, look: Callable[[], str]) -> Finding:
         return Finding(topic, False, error.message + (f" ({error.hint})" if error.hint else ""))
 
 
-def _documents(root: Path) -> str:
+def _documents(root: Path) -> Finding:
     from raymesh.actions.validate import validate
 
     found = validate(root, bind=False)
     errors = sum(d.severity == "error" for d in found.diagnostics)
-    return f"{found.domains} domains, {found.products} products, {errors} errors (raymesh validate)"
+    text = f"{found.domains} domains, {found.products} products, {errors} errors"
+    return Finding("documents", not errors, text + (" (raymesh validate shows them)" if errors else ""))
 
 
 def _storage(root: Path) -> str:

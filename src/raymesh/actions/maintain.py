@@ -64,6 +64,7 @@ def _maintain_table(
     if options.compaction:
         before, after = compact(invocation, current, lease, dry_run=options.dry_run)
         report = replace(report, compacted_from=before, compacted_to=after)
+        current = invocation.workspace.state.current([current.product])[current.product, current.port]
     if options.expiry:
         numbers = _expire(invocation, current, lease, dry_run=options.dry_run)
         report = replace(report, expired_versions=numbers)
@@ -93,7 +94,8 @@ def expirable(versions: Sequence[Version], policy: SnapshotPolicy, now: datetime
 def _expire(invocation: Invocation, current: Version, lease: Lease, *, dry_run: bool) -> tuple[int, ...]:
     workspace = invocation.workspace
     policy = workspace.graph.product(current.product).documents.settings.snapshots or workspace.spec.snapshots
-    versions = workspace.state.versions(current.product, current.port, limit=100_000)
+    found = workspace.state.versions(current.product, current.port, limit=100_000)
+    versions = [v for v in found if v.expired_at is None]
     old = expirable(versions, policy, datetime.now(UTC))
     numbers = tuple(sorted(v.number for v in old))
     if dry_run or not old:
@@ -104,7 +106,8 @@ def _expire(invocation: Invocation, current: Version, lease: Lease, *, dry_run: 
     with workspace.state.write(lease) as tx:
         workspace.tables.commit([staged], tx)
         workspace.state.forget_versions(tx, current.product, current.port, numbers)
-        workspace.state.move_head(tx, current.product, current.port, staged.metadata_location)
+        if head == current.metadata_location:  # otherwise another program's rows would count as published
+            workspace.state.move_head(tx, current.product, current.port, staged.metadata_location)
     return numbers
 
 

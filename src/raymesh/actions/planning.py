@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from raymesh.actions.ids import new_id
 from raymesh.actions.limits import limits_for
-from raymesh.actions.read import scan_of
+from raymesh.actions.read import scan_of, split_name
 from raymesh.actions.references import referenced
 from raymesh.errors import NotFoundError, SourceSpan
 from raymesh.mesh.build_plan import layout, promises, transform
@@ -77,6 +77,12 @@ class _Now:
     current: Mapping[str, Version]
     heads: Mapping[str, str]
     kept: Mapping[str, Sequence[Any]]
+    rows: Mapping[str, int]
+
+    def untouched(self, port: str) -> bool:
+        """Whether the table of a published port is as raymesh left it."""
+        version = self.current[port]
+        return self.heads.get(version.table) == version.metadata_location
 
 
 def decide(invocation: Invocation, name: str, run_id: str) -> Decision:
@@ -90,11 +96,12 @@ def decide(invocation: Invocation, name: str, run_id: str) -> Decision:
         now = _look(workspace, product, tx)
     parts = _parts(product, now)
     mark = fingerprint(parts)
-    served = now.current.get(DEFAULT_PORT)
-    untouched = all(now.heads.get(v.table) == v.metadata_location for v in now.current.values())
-    complete = len(now.current) == len(product.ports)
+    published = {p.name: now.current[p.name] for p in product.ports if p.name in now.current}
+    untouched = all(now.untouched(port) for port in published)
+    complete = len(published) == len(product.ports)
+    stale = next((v for v in published.values() if v.fingerprint != mark), None)
     engine = _engine(workspace, product, options)
-    if served and served.fingerprint == mark and complete and untouched and not options.refresh:
+    if complete and stale is None and untouched and not options.refresh:
         return Decision(
             name, run_id, engine, "nothing it is made from has changed", None, now.current, now.heads
         )
@@ -102,7 +109,7 @@ def decide(invocation: Invocation, name: str, run_id: str) -> Decision:
         product=name,
         run_id=run_id,
         engine=engine,
-        reason=_reason(served, mark, options, untouched=untouched),
+        reason=_reason(now, stale, mark, options) if untouched else "another program changed the table",
         plan=_plan(workspace, product, now, _Frame(run_id, mark, options)),
         current=now.current,
         heads=now.heads,
@@ -113,16 +120,14 @@ def decide(invocation: Invocation, name: str, run_id: str) -> Decision:
     )
 
 
-def _reason(served: Version | None, mark: str, options: RunOptions, *, untouched: bool) -> str:
-    if served is None:
+def _reason(now: _Now, stale: Version | None, mark: str, options: RunOptions) -> str:
+    if DEFAULT_PORT not in now.current:
         return "first build"
     if options.refresh:
         return "refresh asked for"
-    if not untouched:
-        return "another program changed the table"
-    if not served.fingerprint:
-        return f"the current version {served.number} is a rollback"
-    return why(changed(served.fingerprint, mark))
+    if stale is not None and not stale.fingerprint:
+        return f"the current version {stale.number} is a rollback"
+    return why(changed(stale.fingerprint, mark)) if stale else "a port was added"
 
 
 def _look(workspace: Workspace, product: Product, tx: Transaction) -> _Now:
@@ -145,7 +150,18 @@ def _look(workspace: Workspace, product: Product, tx: Transaction) -> _Now:
         for port in product.ports
         if port.name in current and port.settings.mode == "append"
     }
-    return _Now(tuple(inputs), tuple(pins), current, heads, kept)
+    rows = {
+        p.input: _rows_since(workspace, found[split_name(p.input)]) for p in pins if p.version is not None
+    }
+    return _Now(tuple(inputs), tuple(pins), current, heads, kept, rows)
+
+
+def _rows_since(workspace: Workspace, version: Version) -> int:
+    """The snapshot that brought the rows of a version: maintenance writes the same rows in other files."""
+    origin = version
+    if version.kind == "maintain" and version.of_version is not None:
+        origin = workspace.state.version(version.product, version.port, version.of_version) or version
+    return origin.snapshot_id
 
 
 def _product_input(
@@ -163,11 +179,11 @@ def _product_input(
             spans=(edge.span,) if edge.span else (),
         )
     if heads.get(version.table) == version.metadata_location:
-        scan = scan_of(workspace.storage, version, tx)
-    else:
-        scan = workspace.tables.scan(version.table)
-    given = Input(edge.name, scan, version.number, version.snapshot_id)
-    return given, InputPin(edge.name, version.number, version.snapshot_id)
+        given = Input(edge.name, scan_of(workspace.storage, version, tx), version.number, version.snapshot_id)
+        return given, InputPin(edge.name, version.number, version.snapshot_id)
+    # another program wrote the table: what is read has no version of ours, only metadata
+    pin = {"metadata": heads.get(version.table, "")}
+    return Input(edge.name, workspace.tables.scan(version.table)), InputPin(edge.name, None, None, pin)
 
 
 def _source_input(workspace: Workspace, edge: Edge) -> tuple[Input, InputPin]:
@@ -191,7 +207,7 @@ def _parts(product: Product, now: _Now) -> dict[str, Any]:
         "transform": {n: [t.sql, t.python] if t else None for n, t in texts.items()},
         "contract": {p.name: p.documents.contract.raw for p in product.ports},
         "settings": product.settings.model_dump(mode="json", exclude={"timeout", "resources", "snapshots"}),
-        "inputs": {p.input: p.snapshot_id or dict(p.pin) or new_id() for p in now.pins},
+        "inputs": {p.input: now.rows.get(p.input) or dict(p.pin) or new_id() for p in now.pins},
         "raymesh": _software(),
     }
 
@@ -242,7 +258,7 @@ def _output(workspace: Workspace, port: Port, now: _Now, frame: _Frame) -> Outpu
     previous = version.contract if version else None
     settings = port.settings
     major = version is not None and _major(port.contract.version) > _major(version.contract_version)
-    appends = _appends(port, version, frame)
+    appends = _appends(port, version, frame) and now.untouched(port.name)
     files = now.kept.get(port.name, ()) if appends else ()
     return Output(
         port=port.name,
@@ -261,6 +277,8 @@ def _output(workspace: Workspace, port: Port, now: _Now, frame: _Frame) -> Outpu
         mode=settings.mode,
         incremental_column=settings.incremental_column,
         watermark=version.watermark if appends and version else None,
+        lookback=settings.lookback or 0,
+        key=tuple(p.name for p in port.properties if p.primary_key),
         previous=TableSchema.from_json(dict(version.schema)) if version else None,
         kept=scan_of(workspace.storage, version) if appends and version else None,
         kept_states={f.path: file_state_from_json(f.state) for f in files},

@@ -67,8 +67,8 @@ def _pin(storage: Storage, name: str, number: int | None, tx: Transaction) -> Pi
     current = storage.state.current([product], within=tx).get((product, port))
     if current is None:
         raise unpublished(storage, name)
-    if number is not None and number != current.number:
-        return _older(storage, name, number)
+    if number is not None:  # a version is what was published, whatever somebody made of the table since
+        return _numbered(storage, name, number)
     head = storage.tables.heads([current.table], within=tx).get(current.table)
     if head != current.metadata_location:
         return Pinned(current, storage.tables.scan(current.table), foreign=True)
@@ -86,11 +86,11 @@ def scan_of(storage: Storage, version: Version, tx: Transaction | None = None) -
     )
 
 
-def _older(storage: Storage, name: str, number: int) -> Pinned:
+def _numbered(storage: Storage, name: str, number: int) -> Pinned:
     product, port = split_name(name)
     version = storage.state.version(product, port, number)
-    if version is None:
-        kept = [v.number for v in storage.state.versions(product, port)]
+    if version is None or version.expired_at is not None:
+        kept = [v.number for v in storage.state.versions(product, port) if v.expired_at is None]
         raise NotFoundError(
             f"{name} has no readable version {number}",
             hint=f"readable: {', '.join(map(str, sorted(kept)))}; see raymesh history {product}",

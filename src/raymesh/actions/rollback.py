@@ -33,7 +33,7 @@ def rollback(invocation: Invocation, name: str, to: int, run_id: str) -> Version
         change = TableChange(
             table=current.table,
             kind="rollback",
-            base=current.metadata_location,
+            base=tables.heads([current.table]).get(current.table),  # whoever wrote it: this is the way back
             schema=TableSchema.from_json(dict(old.schema)),
             snapshot_id=old.snapshot_id,
             properties={"raymesh.run-id": run_id},
@@ -79,8 +79,8 @@ def _both(invocation: Invocation, product: str, port: str, to: int) -> tuple[Ver
     if current is None:
         raise unpublished(invocation.workspace.storage, product)
     old = state.version(product, port, to)
-    if old is None:
-        kept = ", ".join(str(v.number) for v in state.versions(product, port))
+    if old is None or old.expired_at is not None:
+        kept = ", ".join(str(v.number) for v in state.versions(product, port) if v.expired_at is None)
         raise NotFoundError(f"{product} has no readable version {to}", hint=f"readable: {kept}")
     return current, old
 

@@ -66,18 +66,18 @@ def complete_selection(ctx: click.Context, _: click.Parameter, incomplete: str) 
     root = _root(ctx)
     if root is None:
         return []
-    before = incomplete[: len(incomplete) - len(incomplete.lstrip("+!"))]
     kept, comma, last = incomplete.rpartition(",")
-    lead = f"{kept}{comma}" if comma else before
-    words = [
+    word = last.lstrip("+!")
+    lead = f"{kept}{comma}{last[: len(last) - len(word)]}"
+    names = [
         *product_names(root),
-        *(f"domain:{name}" for name in domain_names(root)),
-        *(f"source:{name}" for name in source_names(root)),
+        *(f"domain:{domain}" for domain in domain_names(root)),
+        *(f"source:{source}" for source in source_names(root)),
         "state:changed",
         "state:new",
         "tag:",
     ]
-    return _items((lead + word for word in words), lead + (last if comma else incomplete[len(before) :]))
+    return _items((lead + name for name in names), incomplete)
 
 
 def complete_target(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

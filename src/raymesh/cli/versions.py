@@ -93,7 +93,9 @@ def maintain(
     if rows:
         put_table(("table", "files", "versions expired", "files removed", "freed"), rows, right=(2, 3, 4))
     if not rows:
-        say("there was nothing to do" if done else "nothing is published yet; raymesh run builds the products")
+        say(
+            "there was nothing to do" if done else "nothing is published yet; raymesh run builds the products"
+        )
     elif dry_run:
         say("this is what would be done; nothing was changed")
     return 0

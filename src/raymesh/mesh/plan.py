@@ -95,7 +95,12 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One port to build: its table, transform, promises, checks and where its files go."""
+    """One port to build: its table, transform, promises, checks and where its files go.
+
+    In append mode rows above `watermark` are new, and so are late ones at most `lookback` (seconds, or a
+    difference of numbers) below it that are not among the `kept` rows yet: none of those has the same values in
+    `key`, or in all columns when there is no key.
+    """
 
     port: str
     table: str
@@ -107,6 +112,8 @@ class Output:
     mode: Literal["full", "append"] = "full"
     incremental_column: str | None = None
     watermark: Any = None
+    lookback: int = 0
+    key: tuple[str, ...] = ()
     previous: TableSchema | None = None
     kept: Scan | None = None
     kept_states: Mapping[str, Any] = field(default_factory=dict)

@@ -85,6 +85,11 @@ def _item(part: Schema) -> None:
     _of_level(part, "property")
 
 
+def _property(part: Schema) -> None:
+    part["properties"]["name"]["pattern"] = r"\S"
+    _item(part)
+
+
 def _object(part: Schema) -> None:
     _of_level(part, "object")
 
@@ -106,7 +111,7 @@ _ADDITIONS: dict[str, Callable[[Schema], None]] = {
     "Server": _server,
     "Relationship": _relationship,
     "Item": _item,
-    "Property": _item,
+    "Property": _property,
     "SchemaObject": _object,
     "QualityRule": _quality,
     "Source": _add_rules(SOURCE_RULES),

@@ -150,7 +150,7 @@ def _argument_problems(
             )
             return
         for index, name in enumerate(names):
-            if name not in columns:
+            if str(name) not in columns:
                 place = (*at, "arguments", "properties", index)
                 yield Problem(
                     place,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from raymesh.mesh.plan import BuildPlan, DataFile, Resources, Scan
+    from raymesh.mesh.plan import BuildPlan, DataFile, Resources, Scan, SourceScan
     from raymesh.quality.model import Check, Measurements
     from raymesh.spec.expression import Expression
     from raymesh.spec.types import Field, TableSchema
@@ -34,6 +34,24 @@ class StagedOutput:
 class BuildOutcome:
     outputs: tuple[StagedOutput, ...]
     resources: Resources
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Outside data to judge where it lies. `names` maps a column of the data to what the contract calls it,
+    where the two differ."""
+
+    content: SourceScan
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What was found out about a subject. `rows` were looked at; `limited` says that there are more."""
+
+    measurements: Measurements
+    rows: int
+    limited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +91,22 @@ class Engine(Protocol):
     def measure(
         self, scan: Scan, checks: Sequence[Check], *, inputs: Mapping[str, Scan] = ...
     ) -> Measurements: ...
+
+    def inspect(
+        self,
+        subject: Subject,
+        checks: Sequence[Check],
+        *,
+        root: str,
+        others: Mapping[str, Subject] = ...,
+        sample: int | None = None,
+    ) -> Inspection:
+        """Judge a source where it lies, its types as they are; `others` are the tables references point to.
+
+        `root` is where relative locations start. `sample` rows are looked at, all without it. Raises
+        SourceError; for a value that its file's declared type cannot hold it names the column.
+        """
+        ...
 
     def read(
         self,

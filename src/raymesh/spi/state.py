@@ -50,7 +50,7 @@ class Version:
     """One published state of one port, numbered from 1.
 
     `table` is the Iceberg name (`customer.customer_360`), `schema` a TableSchema as JSON, `contract` the
-    contract as published, `of_version` the older version a rollback went back to. After `expired_at` it can no
+    contract as published, `of_version` the older version a rollback went back to or maintenance rewrote. After `expired_at` it can no
     longer be read. `schema` and `contract` are mappings, parsed when they are looked into: `dict(…)` makes a dict.
     """
 

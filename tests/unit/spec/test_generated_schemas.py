@@ -9,11 +9,16 @@ from typing import Any
 
 import jsonschema
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 from spec_examples import CONTRACT, DOMAIN, FIXTURES, MESH, PRODUCT, SOURCE, content
 
+from raymesh.spec.excerpt import format_diagnostic
 from raymesh.spec.jsonschema import json_schema
 from raymesh.spec.kinds import KINDS
+from raymesh.spec.reading import Reader
+from raymesh.spec.write import to_yaml
 
 EXACT = {kind: jsonschema.Draft202012Validator(json_schema(kind)) for kind in KINDS}
 EDITOR = {kind: jsonschema.Draft7Validator(json_schema(kind, "draft-07")) for kind in KINDS}
@@ -93,6 +98,41 @@ def test_models_and_schemas_agree_on_changed_documents(kind: str, request: pytes
         and {accepted(document), *in_both_schemas(document)} not in ({True}, {False})
     ]
     assert disagreements == []
+
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.sampled_from(["", "a", "a.b", "${A}", "map", "sql", "rowCount"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["name", "type", "x"]), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data())
+def test_whatever_stands_anywhere_is_a_diagnostic_and_never_a_crash(
+    kind: str, tmp_path: Path, data: st.DataObject
+) -> None:
+    document = copy.deepcopy(COMPLETE[kind])
+    for _ in range(2):
+        *parents, last = data.draw(st.sampled_from(places(document)[1:]))
+        owner = document
+        for part in parents:
+            owner = owner[part]
+        owner[last] = data.draw(ANYTHING)
+    (tmp_path / "a.yaml").write_text(to_yaml(document), encoding="utf-8")
+    reader = Reader(tmp_path, {})
+    found = reader.document("a.yaml", KINDS[kind])
+    assert (found is None) is any(d.severity == "error" for d in reader.diagnostics)
+    for diagnostic in reader.diagnostics:
+        assert format_diagnostic(diagnostic, (tmp_path / "a.yaml").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize(

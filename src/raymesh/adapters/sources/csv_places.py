@@ -88,6 +88,7 @@ def _not_exact(
         if declared
         else "its type was seen from the first records: declare `columns` with their types",
         spans=spans,
+        column=name,
     )
 
 

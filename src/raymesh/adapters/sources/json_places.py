@@ -172,6 +172,7 @@ def _not_exact(
         f"source {files.settings.name}: {where}{shorten(value)} in column {name} is not exactly a {types.get(name)}",
         hint="correct the value or declare another type for the column",
         spans=spans,
+        column=name,
     )
 
 

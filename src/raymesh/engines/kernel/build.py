@@ -45,7 +45,8 @@ def write_output(con: duckdb.DuckDBPyConnection, plan: BuildPlan, output: Output
         if transform.kind == "dataset":
             return Written(*over_inputs(con, plan, target))
         if transform.sql is not None:
-            duck.lock(con, files=files, folders=[target.folder])
+            kept = output.kept.files if output.kept else ()
+            duck.lock(con, files=[*files, *kept], folders=[target.folder])
             rows = user_query(con, transform.sql, transform.sql_file or "transform.sql")
         else:
             rows = _the_input(plan, output)

@@ -52,7 +52,7 @@ def measure(  # noqa: PLR0913 - what to measure, and what is known already
     """
     table = Table(con, schema, tuple(files), kept.files if kept else ())
     states = {path: state for path, state in (kept_states or {}).items() if state is not None}
-    work = _Work(table, states, dict(inputs or {}), prepare)
+    work = Work(table, states, dict(inputs or {}), prepare)
     active = [c for c in checks if c.unsupported is None]
     work.types(c for c in active if c.kind == "type")
     work.rows([c for c in active if c.kind == "row"], hidden={m for c in checks for m in c.masked})
@@ -65,12 +65,12 @@ def measure(  # noqa: PLR0913 - what to measure, and what is known already
 
 
 @dataclass(slots=True)
-class _Work:
-    """One measurement under way."""
+class Work:
+    """One measurement under way: every kind of check has a method, and what they find adds up here."""
 
     table: Table
     kept_states: dict[str, FileState]
-    inputs: dict[str, Scan]
+    inputs: Mapping[str, Scan | Table]
     prepare: Callable[[duckdb.DuckDBPyConnection], None]
     files: dict[str, FileState] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)

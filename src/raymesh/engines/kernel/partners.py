@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from raymesh.engines.kernel.comparisons import describe
 from raymesh.engines.kernel.operands import Scope, Term, term
+from raymesh.engines.kernel.rows import Table
 from raymesh.errors import UsageError
 from raymesh.spec.expression import Column
 from raymesh.spec.types import Decimal, Primitive, Type
@@ -14,12 +15,11 @@ from raymesh.spi.scan_sql import scan_sql
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from raymesh.engines.kernel.rows import Table
     from raymesh.mesh.plan import Scan
     from raymesh.quality.model import Check
 
 
-def orphans(table: Table, check: Check, inputs: Mapping[str, Scan]) -> int:
+def orphans(table: Table, check: Check, inputs: Mapping[str, Scan | Table]) -> int:
     """Rows that refer to nothing; rows with a NULL in the reference refer nowhere and are fine.
 
     Raises UsageError when the target is not there or its columns cannot be compared.
@@ -27,7 +27,7 @@ def orphans(table: Table, check: Check, inputs: Mapping[str, Scan]) -> int:
     return int(table.one(f"SELECT count(*) FROM {orphan_rows(table, check, inputs)}"))
 
 
-def orphan_rows(table: Table, check: Check, inputs: Mapping[str, Scan], selected: str = "1") -> str:
+def orphan_rows(table: Table, check: Check, inputs: Mapping[str, Scan | Table], selected: str = "1") -> str:
     """Those rows as a subquery; `selected` are columns of the table."""
     own, target = _keys(table, check), _target(table, check, inputs)
     pairs = list(zip(own, target[1], strict=True))
@@ -46,14 +46,17 @@ def _keys(table: Table, check: Check) -> list[Term]:
     return [term(c, scope) for c in check.keys or tuple(Column((c,)) for c in check.columns)]
 
 
-def _target(table: Table, check: Check, inputs: Mapping[str, Scan]) -> tuple[str, list[Term]]:
+def _target(table: Table, check: Check, inputs: Mapping[str, Scan | Table]) -> tuple[str, list[Term]]:
     if check.target is None:
         raise UsageError(f"{check.id} names no table")
     name, columns = check.target
     scan = inputs.get(name) if name else None
     if name and scan is None:
         raise UsageError(f"there is no published version of {name} to look into")
-    schema, rows = (scan.schema, f"({scan_sql(scan)})") if scan else (table.schema, table.rows())
+    if scan is None:
+        schema, rows = table.schema, table.rows()
+    else:
+        schema, rows = scan.schema, scan.rows() if isinstance(scan, Table) else f"({scan_sql(scan)})"
     scope = Scope.of(schema, "t.")
     return rows, [term(Column(tuple(c.split("."))), scope) for c in columns]
 

@@ -25,7 +25,7 @@ _LONGEST = 200
 
 
 def sample(
-    table: Table, check: Check, states: Mapping[str, FileState], inputs: Mapping[str, Scan]
+    table: Table, check: Check, states: Mapping[str, FileState], inputs: Mapping[str, Scan | Table]
 ) -> tuple[Mapping[str, Any], ...]:
     """Up to five rows that break `check`; of key checks values with the number of their rows under `$rows`."""
     names = [c for c in check.shown or check.columns if table.schema.find(c)]

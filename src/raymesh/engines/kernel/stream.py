@@ -16,8 +16,9 @@ import pyarrow as pa
 from raymesh.engines.kernel.arrow import arrow_schema, arrow_type, door_schema, through_door
 from raymesh.engines.kernel.conform import Conformed, conform
 from raymesh.engines.kernel.failures import Origin, translated
+from raymesh.engines.kernel.increment import candidates
 from raymesh.engines.kernel.query import Rows, registered, shape
-from raymesh.engines.kernel.sqltext import literal, qualified, quote
+from raymesh.engines.kernel.sqltext import qualified, quote
 from raymesh.engines.kernel.usercode import boundary, load
 from raymesh.engines.kernel.write import Target, stage
 from raymesh.errors import ConformError, TransformError
@@ -37,14 +38,17 @@ _RESULT = "__raymesh_result"
 def over_batches(
     con: duckdb.DuckDBPyConnection, plan: BuildPlan, target: Target, rows: Rows
 ) -> tuple[Conformed, tuple[DataFile, ...]]:
-    """Call the function of `target.output` on batches of `rows` and stage what it returns."""
+    """Call the function of `target.output` on batches of `rows` and stage what it returns.
+
+    In append mode it sees only rows that may be new, when its input has the incremental column.
+    """
     transform = target.output.transform
     function = load(transform, plan.root)
     size = int(transform.options.get("size") or _BATCH_ROWS)
     columns = shape(con, rows).columns
     incoming = con.cursor()
     try:
-        statement = f"SELECT * FROM {rows.source} AS q{_only_new(target.output, columns)}"
+        statement = f"SELECT * FROM {rows.source} AS q{candidates(target.output, columns)}"
         with translated(origin=rows.origin(len("SELECT * FROM ")), limits=plan.limits):
             reader = incoming.sql(statement).to_arrow_reader(size)
         taken = _explained(reader, rows.origin(len("SELECT * FROM ")))
@@ -88,15 +92,6 @@ def _as_view(result: Any, con: duckdb.DuckDBPyConnection, file: str) -> Rows | N
     except duckdb.Error:
         return None
     return Rows(quote(_RESULT), "", file)
-
-
-def _only_new(output: Output, columns: tuple[str, ...]) -> str:
-    """In append mode a row-local function sees only new rows, when its input has the incremental column."""
-    if output.mode != "append" or output.incremental_column is None or output.watermark is None:
-        return ""
-    if output.incremental_column.casefold() not in {c.casefold() for c in columns}:
-        return ""
-    return f" WHERE q.{quote(output.incremental_column)} > {literal(output.watermark)}"
 
 
 def _explained(reader: pa.RecordBatchReader, origin: Origin) -> Iterator[pa.RecordBatch]:

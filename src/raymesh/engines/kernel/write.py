@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from raymesh.engines.kernel import storage as stores
 from raymesh.engines.kernel.failures import translated
 from raymesh.engines.kernel.fieldids import field_ids, remember
-from raymesh.engines.kernel.sqltext import literal, quote, text
+from raymesh.engines.kernel.increment import only_new, refuse_unplaced
+from raymesh.engines.kernel.sqltext import quote, text
 from raymesh.mesh.plan import DataFile
 
 if TYPE_CHECKING:
@@ -86,10 +87,12 @@ def stage(
     Raises ConformError when a value does not fit its promised type, TransformError when the user's SQL fails
     on a row, TransformMemoryError, DiskFullError.
     """
-    stores.attach(con, target.storage, [target.folder])
+    kept = target.output.kept.files if target.output.kept else ()
+    stores.attach(con, target.storage, [target.folder, *kept])
     statement, origin = copy_statement(rows, conformed, target)
     with translated(origin=origin, limits=limits):
         written = con.execute(statement).fetchall()
+    refuse_unplaced(target.output, written)
     files = tuple(_data_file(row) for row in written if row[1])
     remember(f.path for f in files)
     return files
@@ -106,16 +109,9 @@ def copy_statement(rows: Rows, conformed: Conformed, target: Target) -> tuple[st
         casts.append((start, start + len(cast.encode()), name))
         head += cast + ", "
     head = head.removesuffix(", ") + " FROM "
-    tail = f" AS q{_only_new(output, conformed)}{_order(output)}) TO {text(target.folder)} ({_options(conformed, target)})"
+    sources = dict(zip(conformed.schema.names, conformed.sources, strict=True))
+    tail = f" AS q{only_new(output, sources)}{_order(output)}) TO {text(target.folder)} ({_options(conformed, target)})"
     return head + rows.source + tail, rows.origin(len(head.encode()), tuple(casts))
-
-
-def _only_new(output: Output, conformed: Conformed) -> str:
-    """In append mode rows up to the watermark are there already."""
-    if output.mode != "append" or output.incremental_column is None or output.watermark is None:
-        return ""
-    source = dict(zip(conformed.schema.names, conformed.sources, strict=True))[output.incremental_column]
-    return f" WHERE q.{quote(source)} > {literal(output.watermark)}"
 
 
 def _order(output: Output) -> str:

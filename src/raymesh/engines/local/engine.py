@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from raymesh.quality.model import Check, Measurements
     from raymesh.spec.expression import Expression
+    from raymesh.spi.engine import Inspection, Subject
 
 
 @dataclass(slots=True)
@@ -198,6 +199,21 @@ class LocalEngine:
                 inputs=inputs,
                 prepare=lambda further: stores.attach(further, self.storage, reached),
             )
+
+    def inspect(
+        self,
+        subject: Subject,
+        checks: Sequence[Check],
+        *,
+        root: str,
+        others: Mapping[str, Subject] | None = None,
+        sample: int | None = None,
+    ) -> Inspection:
+        """Judge a source where it lies, its types as they are; nothing is cast that could lose anything."""
+        from raymesh.engines.kernel.inspect import inspect
+
+        with duck.session(self.limits) as con:
+            return inspect(con, subject, checks, root=root, others=others or {}, sample=sample)
 
     def read(
         self,

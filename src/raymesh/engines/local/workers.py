@@ -80,9 +80,17 @@ class Worker:
     def _await_ready(self) -> None:
         if self.baseline:
             return
-        if not self._channel.poll(_START_SECONDS):
-            raise TransformError("the process for user Python did not start")
-        self._channel.recv()
+        try:
+            ready = self._channel.poll(_START_SECONDS) and self._channel.recv()
+        except (EOFError, ConnectionResetError):
+            ready = None
+        if not ready:
+            error = TransformError(
+                "the process for user Python did not start",
+                hint="what it printed says why; `raymesh doctor` checks the installation",
+            )
+            self._say(error)
+            raise error
         self.baseline = max(_resident(self._process.pid), 1)
 
     def _answer(self, plan: BuildPlan, output: Output, watch: Watch) -> Answer:

@@ -134,6 +134,16 @@ class ChangeConformance(OpenedTables):
         assert not set(goes) & set(bench.tables.scan(T).files)
         assert total(bench.tables.snapshots(T)[-1].summary, "records") == 3
 
+    def test_rewriting_some_of_the_files_published_together_keeps_the_others(self, bench: Bench) -> None:
+        files = [bench.write(T, PLAIN, numbers(n, n)) for n in (1, 2, 3)]
+        first = bench.publish(T, "replace", files=files)
+        bench.publish(T, "rewrite", numbers(2, 2), removed=(files[1].path,))
+        assert bench.ids(T) == [1, 2, 3]
+        assert {files[0].path, files[2].path} < set(bench.tables.scan(T).files)
+        bench.publish(T, "rewrite", numbers(1, 3), removed=bench.tables.scan(T).files)
+        assert bench.ids(T) == [1, 2, 3]
+        assert bench.ids(T, first.snapshot_id) == [1, 2, 3]
+
     def test_rewriting_a_file_that_is_gone_is_a_conflict(self, bench: Bench) -> None:
         bench.publish(T, "replace", numbers(1, 3))
         gone = bench.tables.scan(T).files

@@ -230,7 +230,11 @@ class HistoryConformance(OpenedTables):
     @given(
         st.lists(st.sampled_from(["replace", "append", "rewrite", "rollback", "expire", "lose"]), max_size=9)
     )
-    @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(
+        max_examples=8,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
+    )
     def test_whatever_happens_every_kept_snapshot_reads_as_it_was_published(
         self, bench: Bench, steps: list[str]
     ) -> None:

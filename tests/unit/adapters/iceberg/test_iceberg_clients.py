@@ -16,7 +16,7 @@ from pyiceberg.types import IntegerType
 from raymesh.adapters.iceberg import CATALOG_NAME, IcebergTables
 from raymesh.adapters.iceberg.catalog import NAMESPACES, TABLES
 from raymesh.adapters.state import SqlStateStore
-from raymesh.errors import CommitConflictError, StorageError
+from raymesh.errors import CommitConflictError, CorruptFileError, StorageError
 from raymesh.mesh.evolution import evolve
 from raymesh.mesh.plan import Layout
 from raymesh.spec.types import Decimal, Field, List, Map, Primitive, Struct, TableSchema
@@ -287,6 +287,52 @@ def test_a_table_of_another_format_is_not_written(bench, monkeypatch):
     monkeypatch.setattr(reading, "load", newer)
     with pytest.raises(StorageError, match="format version 3"):
         bench.tables.stage(change)
+
+
+def test_totals_another_writer_left_out_are_counted_again_by_a_replace(bench):
+    path = Path(bench.publish(T, "replace", numbers(1, 3)).metadata_location)
+    found = json.loads(path.read_text())
+    summary = found["snapshots"][0]["summary"]
+    found["snapshots"][0]["summary"] = {k: v for k, v in summary.items() if not k.startswith("total-")}
+    path.write_text(json.dumps(found))
+    assert bench.ids(T) == [1, 2, 3]
+    bench.publish(T, "append", numbers(4, 4))
+    assert bench.ids(T) == [1, 2, 3, 4]
+    bench.publish(T, "replace", numbers(5, 6))
+    assert bench.tables.snapshots(T)[-1].summary["total-records"] == "2"
+
+
+# ── torn where a decoder sees nothing wrong ───────────────────────────────────────────────────
+
+
+def cut_last_block(path):
+    """Shorten an Avro file to the end of its last block but one (or of its header)."""
+    content = path.read_bytes()
+    sync = content[-16:]
+    path.write_bytes(content[: content.rindex(sync, 0, len(content) - 16) + 16])
+
+
+@pytest.mark.parametrize("kind", ["append", "replace", "rewrite"])
+@pytest.mark.parametrize("torn", ["manifest", "list"])
+def test_nothing_is_built_on_metadata_torn_at_the_end_of_a_block(bench, catalog, kind, torn):
+    files = [bench.write(T, PLAIN, numbers(n, n)) for n in (1, 2, 3)]
+    bench.publish(T, "replace", files=files)
+    for n in range(4, 19):  # as many manifests as the next append merges
+        bench.publish(T, "append", numbers(n, n))
+    table = catalog.load_table(T)
+    snapshot = table.current_snapshot()
+    (first,) = [m for m in snapshot.manifests(table.io) if m.added_files_count == 3]
+    path = Path(first.manifest_path if torn == "manifest" else snapshot.manifest_list)
+    change = bench.change(T, kind, numbers(1, 1), removed=(files[0].path,) if kind == "rewrite" else ())
+    cut_last_block(path)
+    before = bench.tables.list_files(T)
+    with pytest.raises(CorruptFileError, match=path.name):
+        bench.tables.stage(change)
+    with pytest.raises(CorruptFileError, match=path.name):
+        bench.tables.scan(T)
+    with pytest.raises(CorruptFileError, match=path.name):
+        bench.tables.live_files(T)
+    assert bench.tables.list_files(T) == before
 
 
 # ── time ──────────────────────────────────────────────────────────────────────────────────────
