@@ -52,7 +52,7 @@ bench: $(VENV)/.dev ## measure the speed bars side by side; writes benchmarks/RE
 	@$(BIN)/python -m benchmarks
 
 docs: $(VENV)/.dev ## generate the reference pages
-	@$(BIN)/python -m tests.docs.generate
+	@$(BIN)/python docs/generate.py
 
 lock: $(VENV)/.dev ## write the exact versions of this environment to requirements.lock
 	@$(BIN)/python -m pip freeze --exclude-editable --exclude raymesh | LC_ALL=C sort -f > requirements.lock

@@ -57,7 +57,8 @@ def failed(root: Path, product: str, code: str, **options: Any) -> raymesh.MeshE
 def rows(root: Path, name: str, version: int | None = None) -> list[tuple[Any, ...]]:
     """The rows of a version, sorted."""
     with raymesh.Mesh.load(root) as mesh:
-        return sorted(rows_of(mesh.read(name, version=version).to_arrow()), key=repr)
+        found = rows_of(mesh.read(name, version=version).to_arrow())
+        return sorted(found, key=lambda row: [(v is None, 0 if v is None else v) for v in row])
 
 
 def rows_of(table: pa.Table) -> list[tuple[Any, ...]]:
@@ -143,15 +144,18 @@ def events(root: Path, folder: Path, **settings: Any) -> Path:
 def command(
     root: Path, *arguments: str, blocked: Sequence[str] = (), before: str = "", **environment: str
 ) -> subprocess.Popen[str]:
-    """The command line in a process of its own. `blocked` packages cannot be imported there; `before` is
-    Python that runs first."""
-    code = _COMMAND.format(blocked=list(blocked), before=before)
+    """The command line in a process of its own. `blocked` packages are not installed there, nor in what it
+    starts; `before` is Python that runs first."""
+    site = root / ".site"
+    site.mkdir(exist_ok=True)
+    (site / "sitecustomize.py").write_text(_BLOCK.format(blocked=list(blocked)))
+    path = os.pathsep.join([str(site), *filter(None, sys.path)])
     return subprocess.Popen(
-        [sys.executable, "-c", code, "-C", str(root), *arguments],
+        [sys.executable, "-c", _COMMAND.format(before=before), "-C", str(root), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | environment,
+        env=os.environ | {"PYTHONPATH": path} | environment,
         start_new_session=True,
     )
 
@@ -167,15 +171,14 @@ def ended(process: subprocess.Popen[str], timeout: float = 60) -> tuple[int, str
     return process.returncode, out, err
 
 
+_BLOCK = """
+from importlib.machinery import PathFinder
+
+find = PathFinder.find_spec
+PathFinder.find_spec = lambda name, *more: None if name.partition(".")[0] in {blocked!r} else find(name, *more)
+"""
 _COMMAND = """
 import sys
-
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {blocked!r}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
-
-sys.meta_path.insert(0, Blocked())
 {before}
 from raymesh.cli import main
 sys.exit(main())

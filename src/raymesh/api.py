@@ -178,9 +178,9 @@ class Mesh:
         self.close()
 
     def __repr__(self) -> str:
-        return (
-            f"<Mesh {self.name}: {len(self.domains)} domains, {len(self.products)} products at {self.root}>"
-        )
+        domains = f"{len(self.domains)} domain{'' if len(self.domains) == 1 else 's'}"
+        products = f"{len(self.products)} product{'' if len(self.products) == 1 else 's'}"
+        return f"<Mesh {self.name}: {domains}, {products} at {self.root}>"
 
     def _repr_html_(self) -> str:
         from raymesh.render.html import mesh_card

@@ -47,6 +47,7 @@ LOOKS = [
     ("history", "shop.large"),
     ("plan",),
     ("validate",),
+    ("check", "shop.large"),
     ("doctor",),
     ("infer", "shop.raw_orders"),
     ("read", "shop.orders"),

@@ -26,6 +26,7 @@ from raymesh.errors import (
     StorageError,
 )
 from raymesh.quality.judge import judge
+from raymesh.quality.score import below_minimum
 from raymesh.spi.engine import BuildOutcome, Control, StagedOutput
 from raymesh.spi.faults import at
 from raymesh.spi.state import Run
@@ -195,9 +196,8 @@ def _blocking(judged: Sequence[Judged], decision: Decision) -> str:
         shown = ", ".join(failing[:5]) + (f" and {len(failing) - 5} more" if len(failing) > 5 else "")
         return f"{len(failing)} blocking check{'s' if len(failing) > 1 else ''} did not pass: {shown}"
     for j in judged:
-        score = j.verdict.score
-        if decision.minimum_quality is not None and score is not None and score < decision.minimum_quality:
-            return f"quality score {score:.3f} is below the minimum {decision.minimum_quality}"
+        if low := below_minimum(j.verdict.score, decision.minimum_quality):
+            return low
     return ""
 
 

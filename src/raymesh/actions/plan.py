@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from raymesh.actions.contracts import Compared, pending_changes, refuse_breaking
 from raymesh.actions.ids import new_id
 from raymesh.actions.invocation import Invocation, RunOptions
 from raymesh.actions.planning import decide
-from raymesh.errors import MeshError, NotFoundError, SourceError
+from raymesh.errors import BreakingChangeError, MeshError, NotFoundError, SourceError
 from raymesh.mesh.plan import Scan
 
 if TYPE_CHECKING:
     from raymesh.actions.workspace import Workspace
+    from raymesh.mesh.model import Product
+    from raymesh.spi.state import Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,7 @@ class Step:
     """What a run would do with one product, and why. `problem` is what would keep it from being built.
 
     Rows and bytes are those of the inputs; None when an input is a source, which nobody has counted yet.
+    `changes` are the differences between the published contracts and those of the documents.
     """
 
     product: str
@@ -30,6 +34,7 @@ class Step:
     input_rows: int | None = None
     input_bytes: int | None = None
     problem: MeshError | None = None
+    changes: tuple[Compared, ...] = ()
 
 
 def plan(workspace: Workspace, products: Sequence[str], options: RunOptions | None = None) -> list[Step]:
@@ -40,22 +45,40 @@ def plan(workspace: Workspace, products: Sequence[str], options: RunOptions | No
 
 def _steps(invocation: Invocation, products: Sequence[str]) -> Iterator[Step]:
     graph = invocation.workspace.graph
+    published = _published(invocation.workspace, products)
     chosen, building = set(products), set[str]()
     for name in (p for p in graph.order if p in chosen):
         before = [u for u in graph.upstream[name] if u in building]
-        step = _after(name, before) if before else _step(invocation, name)
+        product, current = graph.products[name], published.get(name, {})
+        step = _after(product, before, current) if before else _step(invocation, name)
         if step.build:
             building.add(name)
+            step = replace(step, changes=pending_changes(invocation.workspace, product, current))
         yield step
 
 
-def _after(name: str, before: Sequence[str]) -> Step:
-    return Step(name, True, f"{', '.join(before)} will be built")
+def _published(workspace: Workspace, products: Sequence[str]) -> Mapping[str, Mapping[str, Version]]:
+    """Current versions by product and port."""
+    found: dict[str, dict[str, Version]] = {}
+    for (product, port), version in workspace.state.current(products).items():
+        found.setdefault(product, {})[port] = version
+    return found
+
+
+def _after(product: Product, before: Sequence[str], current: Mapping[str, Version]) -> Step:
+    step = Step(product.name, True, f"{', '.join(before)} will be built")
+    try:
+        refuse_breaking(product, current)
+    except BreakingChangeError as problem:
+        return replace(step, problem=problem)
+    return step
 
 
 def _step(invocation: Invocation, name: str) -> Step:
     try:
         decision = decide(invocation, name, new_id())
+    except BreakingChangeError as problem:
+        return Step(name, True, "its contract breaks readers", problem=problem)
     except (NotFoundError, SourceError) as problem:
         return Step(name, True, problem.message, problem=problem)
     if decision.plan is None:

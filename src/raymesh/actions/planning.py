@@ -8,6 +8,7 @@ from functools import cache
 from importlib.metadata import version as installed
 from typing import TYPE_CHECKING, Any
 
+from raymesh.actions.contracts import refuse_breaking
 from raymesh.actions.ids import new_id
 from raymesh.actions.limits import limits_for
 from raymesh.actions.read import scan_of, split_name
@@ -19,6 +20,7 @@ from raymesh.mesh.lineage import port_lineage
 from raymesh.mesh.plan import BuildPlan, Input, Output, SourceScan
 from raymesh.quality.compile import compile_checks
 from raymesh.quality.state import file_state_from_json
+from raymesh.spec.contract_version import major_of
 from raymesh.spec.documents import DEFAULT_PORT
 from raymesh.spec.types import TableSchema
 from raymesh.spi import registry
@@ -88,7 +90,8 @@ class _Now:
 def decide(invocation: Invocation, name: str, run_id: str) -> Decision:
     """The decision about one product as the mesh stands now.
 
-    Raises NotFoundError when an input was never published, SourceError when a source cannot be pinned.
+    Raises NotFoundError when an input was never published, SourceError when a source cannot be pinned,
+    BreakingChangeError when a contract breaks readers of the published version and does not say so.
     """
     workspace, options = invocation.workspace, invocation.options
     product = workspace.graph.product(name)
@@ -105,6 +108,7 @@ def decide(invocation: Invocation, name: str, run_id: str) -> Decision:
         return Decision(
             name, run_id, engine, "nothing it is made from has changed", None, now.current, now.heads
         )
+    refuse_breaking(product, now.current)
     return Decision(
         product=name,
         run_id=run_id,
@@ -257,7 +261,7 @@ def _output(workspace: Workspace, port: Port, now: _Now, frame: _Frame) -> Outpu
     version = now.current.get(port.name)
     previous = version.contract if version else None
     settings = port.settings
-    major = version is not None and _major(port.contract.version) > _major(version.contract_version)
+    major = version is not None and major_of(port.contract.version) > major_of(version.contract_version)
     appends = _appends(port, version, frame) and now.untouched(port.name)
     files = now.kept.get(port.name, ()) if appends else ()
     return Output(
@@ -272,6 +276,7 @@ def _output(workspace: Workspace, port: Port, now: _Now, frame: _Frame) -> Outpu
             table=port.table,
             settings_on_violation=settings.on_violation,
             spans=_spans(port),
+            adapters=registry.names("checks"),
         ),
         layout=layout(settings),
         mode=settings.mode,
@@ -291,11 +296,6 @@ def _appends(port: Port, version: Version | None, frame: _Frame) -> bool:
     if port.settings.mode != "append" or version is None or frame.options.refresh or not version.fingerprint:
         return False
     return set(changed(version.fingerprint, frame.fingerprint)) <= {"inputs"}
-
-
-def _major(version: str) -> int:
-    head = version.lstrip("v").split(".", 1)[0]
-    return int(head) if head.isdigit() else 0
 
 
 def _spans(port: Port) -> Any:

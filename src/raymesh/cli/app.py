@@ -22,6 +22,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "validate": ("validate", "Check every document and transform; nothing is read or built."),
     "plan": ("plan", "Show what a run would build, and why."),
     "run": ("run", "Build, check and publish products."),
+    "check": ("check", "Judge a published product, or data against a contract, without building."),
     "read": ("read", "Print or export a product's rows."),
     "sql": ("sql", "Answer one SELECT over products."),
     "ls": ("inspect", "List domains and products with their state."),

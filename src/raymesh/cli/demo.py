@@ -39,9 +39,10 @@ def demo(directory: str, engine: str | None, jobs: int | None, output: str) -> i
 NEXT = """
 next:
   cd {directory}
-  raymesh ls                                          what was published
-  raymesh read customer.customer_360 --limit 5        its rows
-  raymesh show customer.customer_360                  its contract and checks
-  raymesh lineage analytics.cross_domain_insights     where it comes from
+  raymesh ls                                          # what was published
+  raymesh read customer.customer_360 --limit 5        # its rows
+  raymesh show customer.customer_360                  # its contract and checks
+  raymesh lineage analytics.cross_domain_insights     # where it comes from
   raymesh sql "select customer_tier, count(*) from customer.customer_360 group by all"
-  edit a file under domains/, then raymesh plan and raymesh run"""
+  # edit a file under domains/, then:
+  raymesh plan && raymesh run"""

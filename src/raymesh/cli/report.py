@@ -26,15 +26,22 @@ def _remember(ctx: click.Context, _: click.Parameter, value: str) -> str:
 
 def output_option(command: F) -> F:
     """`--output text|json`, passed as `output`; in a call with json an error is a document too."""
+    return output_choice(
+        "text", "json", about="text for people, json for programs (one versioned document)."
+    )(command)
+
+
+def output_choice(*formats: str, about: str) -> Callable[[F], F]:
+    """`--output` with other formats beside text and json."""
     return click.option(
         "--output",
-        type=click.Choice(["text", "json"]),
+        type=click.Choice(formats),
         default="text",
         show_default=True,
         is_eager=True,
         callback=_remember,
-        help="text for people, json for programs (one versioned document).",
-    )(command)
+        help=about,
+    )
 
 
 def say(message: str) -> None:
@@ -160,10 +167,12 @@ def _source(file: str) -> str | None:
     ctx = click.get_current_context(silent=True)
     named = ctx.find_object(str) if ctx is not None else None
     root = Path(named) if named else nearest_mesh(Path())
-    try:
-        return ((root or Path()) / file).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError):
-        return None
+    for folder in (root or Path(), Path()):  # a contract checked on its own is named as the caller named it
+        try:
+            return (folder / file).read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError):
+            continue
+    return None
 
 
 def _colour() -> bool:

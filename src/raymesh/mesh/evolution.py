@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from raymesh.errors import ConformError
-from raymesh.spec.types import Decimal, Field, List, Map, Primitive, Struct, TableSchema, Type
+from raymesh.spec.types import Decimal, Field, List, Map, Primitive, Struct, TableSchema, Type, widens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 ChangeKind = Literal["added", "renamed", "widened", "dropped", "narrowed", "retyped", "reordered"]
 
 BREAKING: frozenset[ChangeKind] = frozenset({"dropped", "narrowed", "retyped"})
-
-_WIDER = {("int", "long"), ("float", "double")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,15 +159,6 @@ class _Evolver:
         for f in old.fields:
             if f.id not in used:
                 self.note("dropped", _join(path, f.name), f"{_join(path, f.name)} ({f.type}) is gone")
-
-
-def widens(old: Type, new: Type) -> bool:
-    """Whether every value of `old` is a value of `new`, a different type, without rewriting old files."""
-    if isinstance(old, Primitive) and isinstance(new, Primitive):
-        return (old.name, new.name) in _WIDER
-    if isinstance(old, Decimal) and isinstance(new, Decimal):
-        return old.scale == new.scale and new.precision > old.precision
-    return False
 
 
 def fits(old: Type, new: Type) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
 from raymesh.spec.types import Field, TableSchema
@@ -94,6 +95,26 @@ class Promise:
 
 
 @dataclass(frozen=True, slots=True)
+class Quarantine:
+    """The table for rows that break a promise with `onViolation: quarantine`, published as `port`.
+
+    `limit` is the largest share (0-1) of the rows of this build that may be set aside, `at` the time noted
+    with them. `previous` are the table's columns now, `kept` its rows when this build adds to them.
+    `again` are rows set aside earlier that shall be judged again: they take the place of a transform, those
+    that pass become rows of the output and the others stay, with the run and the time that they have.
+    """
+
+    port: str
+    table: str
+    location: str
+    limit: float
+    at: datetime
+    previous: TableSchema | None = None
+    kept: Scan | None = None
+    again: Scan | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Output:
     """One port to build: its table, transform, promises, checks and where its files go.
 
@@ -118,6 +139,7 @@ class Output:
     kept: Scan | None = None
     kept_states: Mapping[str, Any] = field(default_factory=dict)
     allow_breaking: bool = False
+    quarantine: Quarantine | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,14 +53,18 @@ class Frame:
     def soften(self, check: Check, chosen: OnViolation | None = None) -> Check:
         """`check` with severity and `onViolation` turned into whether it blocks.
 
-        Quarantine is for rows; a promise about the whole table that is to be quarantined blocks.
+        Quarantine is for rows; a promise about the whole table that is to be quarantined blocks. A warning
+        takes no row away unless its own rule says so.
         """
         if check.kind == "text":
             return check
+        soft = check.severity.lower() in SOFT
         wanted = chosen or self.on_violation
         if wanted == "quarantine" and check.kind != "row":
             wanted = "fail"
-        blocking = wanted != "warn" and check.severity.lower() not in SOFT
+        elif wanted == "quarantine" and soft and chosen is None:
+            wanted = "warn"
+        blocking = wanted != "warn" and not soft
         return replace(check, on_violation=wanted, blocking=blocking)
 
 

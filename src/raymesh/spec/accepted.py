@@ -38,7 +38,11 @@ class Span:
 
     def whole(self) -> Span:
         """The same whole numbers with closed ends."""
-        low = None if self.low is None else Fraction(math.floor(self.low) + 1 if self.low_open else math.ceil(self.low))
+        low = (
+            None
+            if self.low is None
+            else Fraction(math.floor(self.low) + 1 if self.low_open else math.ceil(self.low))
+        )
         high = (
             None
             if self.high is None

@@ -107,10 +107,16 @@ class Place:
     new: Loc | None = ()
 
     def key(self, name: str) -> Place:
-        return replace(self, path=f"{self.path}/{name}", old=_deeper(self.old, name), new=_deeper(self.new, name))
+        return replace(
+            self, path=f"{self.path}/{name}", old=_deeper(self.old, name), new=_deeper(self.new, name)
+        )
 
     def entry(
-        self, key: str, named: tuple[str, str], indexes: tuple[int | None, int | None], column: str | None = None
+        self,
+        key: str,
+        named: tuple[str, str],
+        indexes: tuple[int | None, int | None],
+        column: str | None = None,
     ) -> Place:
         """The entry of the list at `key` where (name of a key, its value) is `named`."""
         at = self.key(key)

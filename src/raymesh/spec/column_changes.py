@@ -6,19 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from raymesh.spec.change import (
-    BY_DIRECTION,
-    Change,
-    Place,
-    Raw,
-    absent,
-    arrow,
-    canonical,
-    entries,
-    kind_of,
-    mapping,
-    same,
-)
+from raymesh.spec.change import Change, Place, Raw, canonical, entries, kind_of, mapping, same
+from raymesh.spec.note_changes import access_changes, duty_changes, name_changes, text_changes
 from raymesh.spec.option_changes import option_changes
 from raymesh.spec.rule_changes import rule_changes
 from raymesh.spec.settings import setting_values
@@ -32,29 +21,36 @@ _HANDLED = _OF_TABLE | {
     "unique", "enum", "quality", "relationships", "classification", "tags", "deprecated", "physicalName",
     "encryptedName", "criticalDataElement",
 }  # fmt: skip
-_NOTHING = {"semanticType": "column", "partitionKeyPosition": -1}
-"""Values that say what an absent key says."""
-_LEVELS = ("public", "internal", "confidential", "restricted")
 
 Pair = tuple[int | None, int | None]
 
 
 def paired(old: Sequence[Raw], new: Sequence[Raw]) -> list[Pair]:
     """Indexes of the same entry before and after: by name, by `renamedFrom`, by `id`; gone ones come last."""
-    free = dict(enumerate(old))
+    names, ids = ({e.get(key): j for j, e in enumerate(old) if _text(e.get(key))} for key in ("name", "id"))
     found: dict[int, int] = {}
-
-    def match(key: Any, wanted: Any) -> None:
+    used: set[int] = set()
+    for index, wanted in ((names, _name), (names, _renamed_from), (ids, _id)):
         for i, entry in enumerate(new):
-            hit = next((j for j, before in free.items() if wanted(before, key(entry))), None)
-            if i not in found and hit is not None and key(entry):
+            key = wanted(entry)
+            hit = index.get(key) if _text(key) else None
+            if hit is not None and i not in found and hit not in used:
                 found[i] = hit
-                del free[hit]
+                used.add(hit)
+    gone = ((j, None) for j in range(len(old)) if j not in used)
+    return [*((found.get(i), i) for i in range(len(new))), *gone]
 
-    match(lambda e: e.get("name"), lambda before, name: before.get("name") == name)
-    match(_renamed_from, lambda before, name: before.get("name") == name)
-    match(lambda e: e.get("id"), lambda before, identifier: before.get("id") == identifier)
-    return [*((found.get(i), i) for i in range(len(new))), *((j, None) for j in free)]
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _name(entry: Raw) -> Any:
+    return entry.get("name")
+
+
+def _id(entry: Raw) -> Any:
+    return entry.get("id")
 
 
 def _renamed_from(entry: Raw) -> Any:
@@ -110,15 +106,16 @@ def item_changes(old: Raw, new: Raw, place: Place) -> Iterator[Change]:
     yield from nested
     retyped = any(c.field in ("logicalType", "physicalType") and c.direction == "both" for c in types)
     if not retyped:
-        yield from option_changes(old, new, place)
+        typed = any(c.field == "logicalTypeOptions" for c in types)
+        yield from option_changes(old, new, place, typed=typed)
     yield from _nulls(old, new, place)
     yield from _unique(old, new, place)
     yield from _enum(old, new, place)
     yield from relationship_changes(old, new, place)
     yield from rule_changes(old, new, place)
     yield from access_changes(old, new, place)
-    yield from _names(old, new, place)
-    yield from _duties(old, new, place)
+    yield from name_changes(old, new, place)
+    yield from duty_changes(old, new, place)
     yield from text_changes(old, new, place, _HANDLED)
 
 
@@ -164,7 +161,9 @@ def _unique(old: Raw, new: Raw, place: Place) -> Iterator[Change]:
         return
     at, kind = place.key("unique"), kind_of(before, after)
     if after:
-        yield at.change(kind, "unique", "minor", f"no value of {place.column} comes twice", direction="tightens")
+        yield at.change(
+            kind, "unique", "minor", f"no value of {place.column} comes twice", direction="tightens"
+        )
     else:
         reason = f"values of {place.column} may come twice now; joins on it may multiply rows"
         yield at.change(kind, "unique", "major", reason, direction="loosens")
@@ -193,7 +192,9 @@ def _listed(before: dict[str, Any], after: dict[str, Any], at: Place, values: di
     went = [before[k] for k in before if k not in after]
     detail = ", ".join([*(f"+{v}" for v in came[:5]), *(f"-{v}" for v in went[:5])])
     if came and went:
-        reason = f"{at.column} has {len(came)} new and {len(went)} fewer values; readers may meet unknown ones"
+        reason = (
+            f"{at.column} has {len(came)} new and {len(went)} fewer values; readers may meet unknown ones"
+        )
         return at.change("change", "enum", "major", reason, direction="both", detail=detail, **values)
     if came:
         reason = f"{at.column} may have {len(came)} more values, unknown to whoever lists them all"
@@ -209,8 +210,7 @@ def _values(enum: Any) -> dict[str, Any]:
 def relationship_changes(old: Raw, new: Raw, place: Place) -> Iterator[Change]:
     """Foreign keys that came or went."""
     before, after = (
-        {canonical([r.get("from"), r.get("to")]): (i, r) for i, r in enumerate(entries(x.get("relationships")))}
-        for x in (old, new)
+        {_ends(r): (i, r) for i, r in enumerate(entries(x.get("relationships")))} for x in (old, new)
     )
     for key in (k for k in after if k not in before):
         index, found = after[key]
@@ -224,102 +224,11 @@ def relationship_changes(old: Raw, new: Raw, place: Place) -> Iterator[Change]:
         yield at.change("remove", "relationships", "major", reason, direction="loosens", old=found)
 
 
+def _ends(relationship: Raw) -> str:
+    both = (relationship.get("from"), relationship.get("to"))
+    return canonical([list(end) if isinstance(end, list | tuple) else [end] if end else [] for end in both])
+
+
 def _target(relationship: Raw) -> str:
     to = relationship.get("to")
     return ", ".join(map(str, to)) if isinstance(to, list | tuple) else str(to)
-
-
-def access_changes(old: Raw, new: Raw, place: Place) -> Iterator[Change]:
-    """Classification and tags: how sensitive the values are called; other tags are words."""
-    before, after = old.get("classification"), new.get("classification")
-    if not same(before, after):
-        low, high = _level(before), _level(after)
-        step = f"{before or 'not classified'} → {after or 'not classified'}"
-        known = low is not None and high is not None and low != high
-        direction = ("tightens" if (high or 0) > (low or 0) else "loosens") if known else "undetermined"
-        reason = f"{place.subject} is classified otherwise ({step}); {_OUTLOOK[direction]}"
-        more: dict[str, Any] = {"direction": direction, "old": before, "new": after}
-        yield place.key("classification").change(kind_of(before, after), "classification", "minor", reason, **more)
-    yield from _tags(old, new, place)
-
-
-_OUTLOOK = {
-    "tightens": "it may be masked for readers who see it today",
-    "loosens": "more readers may see it",
-    "both": "who may see it can change",
-    "undetermined": "who may see it can change",
-}
-
-
-def _level(word: Any) -> int | None:
-    if absent(word):
-        return -1
-    return _LEVELS.index(word) if word in _LEVELS else None
-
-
-def _tags(old: Raw, new: Raw, place: Place) -> Iterator[Change]:
-    before, after = (tuple(map(str, x.get("tags") or ())) for x in (old, new))
-    if set(before) == set(after):
-        return
-    at, kind = place.key("tags"), kind_of(before, after)
-    came = [t for t in after if t not in before and _sensitive(t)]
-    went = [t for t in before if t not in after and _sensitive(t)]
-    more: dict[str, Any] = {"old": before, "new": after, "detail": arrow(", ".join(before), ", ".join(after))}
-    if came or went:
-        direction = "both" if came and went else "tightens" if came else "loosens"
-        reason = f"{place.subject} is tagged otherwise; {_OUTLOOK[direction]}"
-        yield at.change(kind, "tags", "minor", reason, direction=direction, **more)
-    else:
-        yield at.change(kind, "tags", "patch", f"tags of {place.subject} changed", **more)
-
-
-def _sensitive(tag: str) -> bool:
-    return tag.startswith("pii.") or tag in _LEVELS[2:]
-
-
-def _names(old: Raw, new: Raw, place: Place) -> Iterator[Change]:
-    """Names data goes by where it is stored."""
-    for key in ("physicalName", "encryptedName"):
-        before, after = old.get(key), new.get(key)
-        implied = (old.get("name"), new.get("name")) if key == "physicalName" else ("", "")
-        if (before or implied[0]) == (after or implied[1]):
-            continue
-        if absent(before) and key == "encryptedName":
-            reason, grade = f"{place.subject} has an encrypted column beside it", "minor"
-        else:
-            reason, grade = f"{place.subject} is stored under another name; who reads it by that fails", "major"
-        more: dict[str, Any] = {"direction": "both", "old": before, "new": after, "detail": arrow(before, after)}
-        yield place.key(key).change(kind_of(before, after), key, grade, reason, **more)  # type: ignore[arg-type]
-
-
-def _duties(old: Raw, new: Raw, place: Place) -> Iterator[Change]:
-    """Notices about a value: that it will go, that it is critical."""
-    for key, came, went in (
-        ("deprecated", "is deprecated; readers should look for another", "is no longer deprecated"),
-        ("criticalDataElement", "is a critical data element now", "is no longer a critical data element"),
-    ):
-        before, after = bool(old.get(key)), bool(new.get(key))
-        if before != after:
-            notice = (after and key == "deprecated") or (before and key == "criticalDataElement")
-            reason = f"{place.subject} {came if after else went}"
-            yield place.key(key).change(kind_of(before, after), key, "minor" if notice else "patch", reason)
-
-
-def text_changes(old: Raw, new: Raw, place: Place, handled: set[str]) -> Iterator[Change]:
-    """Everything else a value says: words for people and notes of the producer."""
-    for key in sorted((old.keys() | new.keys()) - handled):
-        before, after = old.get(key), new.get(key)
-        nothing = _NOTHING.get(key)
-        if same(None if before == nothing else before, None if after == nothing else after):
-            continue
-        reason = f"{key} of {place.subject} {_HOW[kind_of(before, after)]}"
-        detail = "" if isinstance(before or after, list | tuple | dict) else arrow(before, after)
-        at = place.key(key)
-        yield at.change(kind_of(before, after), key, "patch", reason, old=before, new=after, detail=detail)
-
-
-_HOW = {"add": "is said", "remove": "is no longer said", "change": "changed"}
-
-__all__ = [
-    "BY_DIRECTION", "access_changes", "item_changes", "member_changes", "paired", "relationship_changes", "text_changes",
-]  # fmt: skip

@@ -47,7 +47,8 @@ OnViolation = Literal["fail", "quarantine", "warn"]
 class Settings(Model):
     """How a product (or one of its ports) is built. None means: not said, the mesh decides.
 
-    `target_file_size` in bytes, `timeout` in seconds, `minimum_quality` 0–1. `lookback` is in seconds
+    `target_file_size` in bytes, `timeout` in seconds, `minimum_quality` 0–1. `quarantine_limit` is the share
+    (0–1) of a build's rows that may be set aside; beyond it the build is blocked. `lookback` is in seconds
     for columns of dates and times and a plain difference for columns of numbers.
     """
 
@@ -56,6 +57,7 @@ class Settings(Model):
     incremental_column: Maybe[str] = None
     lookback: Maybe[Lookback] = None
     on_violation: OnViolation = "fail"
+    quarantine_limit: Annotated[float, Field(ge=0, le=1)] = 0.1
     partition_by: Many[str] = ()
     sort_by: Many[str] = ()
     target_file_size: Bytes = DEFAULT_FILE_SIZE

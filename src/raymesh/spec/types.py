@@ -112,6 +112,18 @@ class TableSchema:
         return cls(tuple(_field_from(f) for f in value["fields"]), value["last_id"])
 
 
+_WIDER = {("int", "long"), ("float", "double")}
+
+
+def widens(old: Type, new: Type) -> bool:
+    """Whether every value of `old` is a value of `new`, a different type, without rewriting old files."""
+    if isinstance(old, Primitive) and isinstance(new, Primitive):
+        return (old.name, new.name) in _WIDER
+    if isinstance(old, Decimal) and isinstance(new, Decimal):
+        return old.scale == new.scale and new.precision > old.precision
+    return False
+
+
 def _field_json(f: Field) -> dict[str, Any]:
     out: dict[str, Any] = {"id": f.id, "name": f.name, "type": _type_json(f.type)}
     if f.doc:

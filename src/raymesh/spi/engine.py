@@ -20,7 +20,9 @@ class StagedOutput:
     """What a build left in one table's location, not yet visible.
 
     `files` are the new files only. `measurements` cover new and kept files together.
-    `watermark` is the largest value of the incremental column over all rows, None without one.
+    `watermark` is the largest value of the incremental column over all rows, those set aside too, None
+    without one. `quarantine` are the rows set aside, in a table of their own, None when there are none.
+    `over_limit` is how many rows would have been set aside when that were too many; then none are.
     """
 
     port: str
@@ -28,6 +30,8 @@ class StagedOutput:
     files: tuple[DataFile, ...]
     measurements: Measurements
     watermark: Any = None
+    quarantine: StagedOutput | None = None
+    over_limit: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from raymesh.spi.state import Transaction
 
 
-RUN_PROPERTY = "raymesh.run"
+RUN_PROPERTY = "raymesh.run-id"
 """The property of a change that names the run it belongs to; `find_run` looks for it."""
 
 

@@ -92,7 +92,9 @@ def bench_transform():
 
 def test_a_failed_build_leaves_no_object(bench: S3Bench) -> None:
     with pytest.raises(TransformError):
-        bench.sql("select range as id, case when range = 190000 then error('x')::integer end as x from range(200000)")
+        bench.sql(
+            "select range as id, case when range = 190000 then error('x')::integer end as x from range(200000)"
+        )
     assert bench.objects() == []
 
 

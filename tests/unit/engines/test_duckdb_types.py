@@ -166,7 +166,9 @@ def test_a_qualified_name_is_two_identifiers() -> None:
 
 def test_field_ids_name_every_nested_part() -> None:
     nested = Struct((Field("x", List(Primitive("int"))),))
-    schema = evolve(None, [Field("a", Primitive("int")), Field('b"', Map(Primitive("string"), nested))]).schema
+    schema = evolve(
+        None, [Field("a", Primitive("int")), Field('b"', Map(Primitive("string"), nested))]
+    ).schema
     assert field_ids(schema) == (
         '{"a": 1, "b""": {__duckdb_field_id: 2, "key": 3, "value": {__duckdb_field_id: 4, '
         '"x": {__duckdb_field_id: 5, "element": 6}}}}'

@@ -18,7 +18,7 @@ def test_a_decorated_function_is_the_same_function() -> None:
 
 def test_a_class_can_be_decorated() -> None:
     @product(inputs={"rows": "d.a"}, gpus=0.5)
-    class transform:  # noqa: N801
+    class transform:
         def __call__(self, rows):
             return rows
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from raymesh.engines.kernel import duck
 from raymesh.engines.kernel.conform import Conformed, conform
+from raymesh.engines.kernel.increment import known_files
 from raymesh.engines.kernel.inputs import bind, reading
+from raymesh.engines.kernel.quarantine import Aside, part_again
 from raymesh.engines.kernel.query import Rows, shape, user_query, view
 from raymesh.engines.kernel.stream import over_batches, over_inputs
 from raymesh.engines.kernel.write import Target, stage
@@ -21,10 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What one output wrote: its columns and its new files."""
+    """What one output wrote: its columns and its new files, and rows that stay set aside."""
 
     conformed: Conformed
     files: tuple[DataFile, ...]
+    aside: Aside | None = None
 
 
 def is_python(output: Output) -> bool:
@@ -38,6 +41,9 @@ def write_output(con: duckdb.DuckDBPyConnection, plan: BuildPlan, output: Output
     The caller removes staged files when this raises (`write.staging`). Raises SourceError, TransformError,
     ConformError, BreakingChangeError, StorageError.
     """
+    if output.quarantine is not None and output.quarantine.again is not None:
+        parts = part_again(con, plan, output, output.quarantine.again)
+        return Written(parts.conformed, parts.good, parts.aside)
     target = Target(output, plan.run_id, plan.storage)
     with reading(plan.inputs, plan.root):
         files = bind(con, plan.inputs, plan.root, plan.storage)
@@ -45,8 +51,7 @@ def write_output(con: duckdb.DuckDBPyConnection, plan: BuildPlan, output: Output
         if transform.kind == "dataset":
             return Written(*over_inputs(con, plan, target))
         if transform.sql is not None:
-            kept = output.kept.files if output.kept else ()
-            duck.lock(con, files=[*files, *kept], folders=[target.folder])
+            duck.lock(con, files=[*files, *known_files(output)], folders=[target.folder])
             rows = user_query(con, transform.sql, transform.sql_file or "transform.sql")
         else:
             rows = _the_input(plan, output)

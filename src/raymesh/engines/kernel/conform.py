@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from raymesh.engines.kernel.types import UNTYPED, UnstorableTypeError, from_duckdb, misfit
-from raymesh.errors import BreakingChangeError, ConformError
+from raymesh.errors import BreakingChangeError, ConformError, SourceSpan
 from raymesh.spec.physical import logical_accepts
 from raymesh.spec.types import Field, List, Map, Struct, TableSchema, Type
 from raymesh.spi.scan_sql import type_text
@@ -52,20 +52,18 @@ def conform(shape: Shape, output: Output) -> Conformed:
     sources: list[str] = []
     for key, promise in promises.items():
         if key not in found:
-            problems.append(_missing(promise, shape.columns))
+            problems.append(_missing(promise, shape.columns, _maker(output)))
             continue
         _collect(_promised, (*found[key], promise), fields, sources, problems)
     extra = [pair for key, pair in found.items() if key not in promises]
     for name, kind in extra:
         if promises:
-            problems.append(
-                f"column {name!r} is not in the contract; promise it there or leave it out of the transform"
-            )
+            problems.append(_unasked(name, _maker(output)))
         else:
             _collect(_unpromised, (name, kind), fields, sources, problems)
     problems += _layout(output, fields) if not problems else []
     if problems:
-        raise _refusal(output.table, problems)
+        raise _refusal(output, problems)
     return _evolved(output, fields, tuple(sources))
 
 
@@ -143,11 +141,24 @@ def _duplicates(columns: Sequence[str]) -> list[str]:
     ]
 
 
-def _missing(promise: Promise, columns: Sequence[str]) -> str:
+def _maker(output: Output) -> str:
+    """Who makes the columns."""
+    return "source" if output.transform.kind == "ingest" else "transform"
+
+
+def _unasked(name: str, maker: str) -> str:
+    if maker == "source":
+        return f"column {name!r} of the source is not in the contract; promise it there"
+    return f"column {name!r} is not in the contract; promise it there or leave it out of the transform"
+
+
+def _missing(promise: Promise, columns: Sequence[str], maker: str) -> str:
     from difflib import get_close_matches
 
     close = get_close_matches(promise.name, columns, 1)
     advice = f"; is it {close[0]!r}?" if close else ""
+    if maker == "source":
+        return f"column {promise.name!r} is promised but the source does not have it{advice}"
     return f"column {promise.name!r} is promised but the transform does not make it{advice}"
 
 
@@ -164,11 +175,22 @@ def _layout(output: Output, fields: Sequence[Field]) -> list[str]:
     ]
 
 
-def _refusal(table: str, problems: Sequence[str]) -> ConformError:
-    if len(problems) == 1:
-        return ConformError(f"{table}: {problems[0]}")
+def _refusal(output: Output, problems: Sequence[str]) -> ConformError:
+    file = output.transform.python_file or output.transform.sql_file
     listed = "".join(f"\n  - {p}" for p in problems)
-    return ConformError(f"{table}: {len(problems)} columns do not fit the contract:{listed}")
+    return ConformError(
+        f"{output.table}: {problems[0]}"
+        if len(problems) == 1
+        else f"{output.table}: {len(problems)} columns do not fit the contract:{listed}",
+        hint=_way_out(output),
+        spans=(SourceSpan(file),) if file else (),
+    )
+
+
+def _way_out(output: Output) -> str:
+    if _maker(output) == "source":
+        return f"raymesh infer --update {output.table} proposes the next contract; nothing was published"
+    return "change the transform or the contract until both say the same; nothing was published"
 
 
 def _evolved(output: Output, fields: Sequence[Field], sources: tuple[str, ...]) -> Conformed:

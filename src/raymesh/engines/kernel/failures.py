@@ -143,7 +143,7 @@ def _disk_full(message: str) -> MeshError | None:
 _CORRUPT = re.compile(
     r"No magic bytes|too small to be a Parquet|TProtocolException|TType|don't know what type"
     r"|ecompression failure|Failed to read (Parquet )?file|Invalid Parquet|Could not read enough bytes"
-    r"|Invalid unicode \(byte sequence|Malformed JSON|CSV Error|Error when sniffing"
+    r"|Invalid unicode \(byte sequence|Corrupted file|Malformed JSON|CSV Error|Error when sniffing"
 )
 _QUOTED_FILE = re.compile(
     r"""[Ff]ile:? ['"]([^'"\n]+)['"]|^\s*file ?= ?(\S+)$""", re.MULTILINE
@@ -187,6 +187,7 @@ def _misfit(report: Report, origin: Origin | None) -> MeshError | None:
     return ConformError(
         f"a value of column {column!r} does not fit its promised type: {_first_line(report.message)}",
         hint="promise a wider type in the contract, or change the values in the transform",
+        spans=(SourceSpan(origin.file),) if origin and origin.file else (),
     )
 
 

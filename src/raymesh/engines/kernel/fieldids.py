@@ -9,11 +9,13 @@ import duckdb
 
 from raymesh.engines.kernel.failures import explain
 from raymesh.engines.kernel.sqltext import quote, texts
-from raymesh.errors import CorruptFileError, StorageError
+from raymesh.errors import CorruptFileError
 from raymesh.spec.types import Field, List, Map, Struct, TableSchema, Type
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from raymesh.errors import MeshError
 
 _MOST_REMEMBERED = 100_000
 _known: set[str] = set()
@@ -75,11 +77,17 @@ def blaming(con: duckdb.DuckDBPyConnection, files: Sequence[str]) -> Iterator[No
         yield
     except duckdb.Error as error:
         found = explain(error, user=False)
-        damaged = isinstance(found, StorageError) and not any(file in found.message for file in files)
-        for file in files if damaged else ():
-            if not _opens(con, file):
-                raise CorruptFileError(f"{file} is damaged: {found.message}", hint=found.hint) from error
+        if isinstance(found, CorruptFileError) and not any(f in found.message for f in files):
+            found = naming(found, [f for f in files if not _opens(con, f)] or files)
         raise found from error
+
+
+def naming(error: MeshError, files: Sequence[str]) -> MeshError:
+    """The error of a damaged file, saying which of `files` it can be when DuckDB did not say."""
+    if not isinstance(error, CorruptFileError) or any(f in error.message for f in files):
+        return error
+    where = files[0] if len(files) == 1 else f"one of {len(files)} files, {files[0]} to {files[-1]}"
+    return CorruptFileError(f"{where}: {error.message}", hint=error.hint)
 
 
 def _opens(con: duckdb.DuckDBPyConnection, file: str) -> bool:

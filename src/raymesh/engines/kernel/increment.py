@@ -13,7 +13,7 @@ from raymesh.spi.scan_sql import scan_sql
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from raymesh.mesh.plan import Output
+    from raymesh.mesh.plan import Output, Scan
 
 _DAY = 86_400
 
@@ -42,9 +42,25 @@ def only_new(output: Output, sources: Mapping[str, str]) -> str:
     same = " AND ".join(
         f"k.{quote(c)} IS NOT DISTINCT FROM q.{quote(sources[c])}" for c in output.key or tuple(sources)
     )
-    near = f"SELECT * FROM ({scan_sql(output.kept)}) WHERE {quote(column or '')} >= {literal(_floor(output))}"
-    late = f"NOT EXISTS (SELECT 1 FROM ({near}) AS k WHERE {same})"
-    return f"{where} AND ({new} > {literal(output.watermark)} OR {new} IS NULL OR {late})"
+    late = _absent(output, output.kept, same)
+    if output.quarantine is not None and output.quarantine.kept is not None:  # a corrected row may come again
+        equal = " AND ".join(f"k.{quote(c)} IS NOT DISTINCT FROM q.{quote(s)}" for c, s in sources.items())
+        late += f" AND {_absent(output, output.quarantine.kept, equal)}"
+    return f"{where} AND ({new} > {literal(output.watermark)} OR {new} IS NULL OR ({late}))"
+
+
+def _absent(output: Output, known: Scan, same: str) -> str:
+    """That no late row of `known` is the `same`."""
+    column = quote(output.incremental_column or "")
+    near = f"SELECT * FROM ({scan_sql(known)}) WHERE {column} >= {literal(_floor(output))}"
+    return f"NOT EXISTS (SELECT 1 FROM ({near}) AS k WHERE {same})"
+
+
+def known_files(output: Output) -> tuple[str, ...]:
+    """The published files that new rows are compared with."""
+    kept = output.kept.files if output.kept else ()
+    aside = output.quarantine.kept if output.quarantine else None
+    return kept + (aside.files if aside else ())
 
 
 def _floor(output: Output) -> Any:

@@ -11,9 +11,9 @@ import pyarrow as pa
 from raymesh.engines.kernel import duck
 from raymesh.engines.kernel import storage as stores
 from raymesh.engines.kernel.failures import explain, translated
-from raymesh.engines.kernel.fieldids import blaming, require_field_ids
+from raymesh.engines.kernel.fieldids import blaming, naming, require_field_ids
 from raymesh.engines.kernel.sqltext import quote
-from raymesh.errors import NotFoundError, UsageError
+from raymesh.errors import MeshError, NotFoundError, UsageError
 from raymesh.spi.scan_sql import scan_sql
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def read_scan(
     except BaseException:
         con.close()
         raise
-    return pa.RecordBatchReader.from_batches(reader.schema, stream(reader, con, limits))
+    return pa.RecordBatchReader.from_batches(reader.schema, stream(reader, con, limits, scan.files))
 
 
 def select(
@@ -68,22 +68,28 @@ def select(
 
 
 def stream(
-    reader: pa.RecordBatchReader, con: duckdb.DuckDBPyConnection, limits: Limits
+    reader: pa.RecordBatchReader, con: duckdb.DuckDBPyConnection, limits: Limits, files: Sequence[str]
 ) -> Iterator[pa.RecordBatch]:
-    """The batches of `reader`; closes `con` at the end or when the stream is dropped."""
+    """The batches of `reader`; closes `con` at the end or when the stream is dropped. `files` are what it
+    reads, to be named when one of them is damaged."""
     try:
-        while (batch := _next(reader, limits)) is not None:
+        while (batch := _next(reader, limits, files)) is not None:
             yield batch
     finally:
         reader.close()
         con.close()
 
 
-def _next(reader: pa.RecordBatchReader, limits: Limits) -> pa.RecordBatch | None:
+def _next(reader: pa.RecordBatchReader, limits: Limits, files: Sequence[str]) -> pa.RecordBatch | None:
     try:
         return next(reader, None)
     except (duckdb.Error, pa.ArrowException, OSError) as error:
-        raise explain(error, limits=limits, user=False) from error
+        raise scan_failure(error, limits, files) from error
+
+
+def scan_failure(error: Exception, limits: Limits, files: Sequence[str]) -> MeshError:
+    """What ended a scan of `files`; a damaged file is named as far as DuckDB lets us know."""
+    return naming(explain(error, limits=limits, user=False), files)
 
 
 def _known(columns: Sequence[str], scan: Scan) -> Sequence[str]:

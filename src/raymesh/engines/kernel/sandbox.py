@@ -21,7 +21,7 @@ from raymesh.engines.kernel.failures import explain, translated
 from raymesh.engines.kernel.fieldids import require_field_ids
 from raymesh.engines.kernel.inputs import bind_registered
 from raymesh.engines.kernel.query import shape, user_query
-from raymesh.engines.kernel.reading import BATCH_ROWS, select
+from raymesh.engines.kernel.reading import BATCH_ROWS, scan_failure, select
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -107,7 +107,7 @@ class _Box:
         try:
             yield from cursor.sql(select(scan, columns)).to_arrow_reader(BATCH_ROWS)
         except (duckdb.Error, pa.ArrowException, OSError) as error:
-            self.failure = explain(error, limits=self.limits, user=False)
+            self.failure = scan_failure(error, self.limits, scan.files)
             raise
         finally:
             cursor.close()

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from raymesh.mesh.plan import BuildPlan, DataFile, Output, Promise
+    from raymesh.mesh.plan import BuildPlan, DataFile, Limits, Output, Promise
 
 _BATCH_ROWS = 65_536
-_QUEUED = 2
+_QUEUED = 1
 _RESULT = "__raymesh_result"
 
 
@@ -48,10 +48,11 @@ def over_batches(
     columns = shape(con, rows).columns
     incoming = con.cursor()
     try:
+        origin = rows.origin(len("SELECT * FROM "))
         statement = f"SELECT * FROM {rows.source} AS q{candidates(target.output, columns)}"
-        with translated(origin=rows.origin(len("SELECT * FROM ")), limits=plan.limits):
+        with translated(origin=origin, limits=plan.limits):
             reader = incoming.sql(statement).to_arrow_reader(size)
-        taken = _explained(reader, rows.origin(len("SELECT * FROM ")))
+        taken = _explained(reader, origin, plan.limits)
         return _stage_stream(con, function.over_batches(_at_least_one(taken, reader.schema)), plan, target)
     finally:
         incoming.close()
@@ -94,7 +95,7 @@ def _as_view(result: Any, con: duckdb.DuckDBPyConnection, file: str) -> Rows | N
     return Rows(quote(_RESULT), "", file)
 
 
-def _explained(reader: pa.RecordBatchReader, origin: Origin) -> Iterator[pa.RecordBatch]:
+def _explained(reader: pa.RecordBatchReader, origin: Origin, limits: Limits) -> Iterator[pa.RecordBatch]:
     """The batches of a DuckDB reader, its errors as ours."""
     import duckdb
 
@@ -104,7 +105,7 @@ def _explained(reader: pa.RecordBatchReader, origin: Origin) -> Iterator[pa.Reco
         try:
             batch = next(reader, None)
         except (duckdb.Error, pa.ArrowException, OSError) as error:
-            raise explain(error, origin=origin) from error
+            raise explain(error, origin=origin, limits=limits) from error
         if batch is None:
             return
         yield batch

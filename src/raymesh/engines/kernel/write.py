@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from raymesh.engines.kernel import storage as stores
 from raymesh.engines.kernel.failures import translated
 from raymesh.engines.kernel.fieldids import field_ids, remember
-from raymesh.engines.kernel.increment import only_new, refuse_unplaced
+from raymesh.engines.kernel.increment import known_files, only_new, refuse_unplaced
 from raymesh.engines.kernel.sqltext import quote, text
 from raymesh.mesh.plan import DataFile
 
@@ -26,13 +26,19 @@ if TYPE_CHECKING:
     from raymesh.mesh.plan import Limits, Output
 
 
+_ROW_GROUP_SHARES = 8
+_SMALLEST_ROW_GROUP = 4 * 1024 * 1024
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where the files of one output go: `<location>/data/<run id>-<port>-<n>.parquet`."""
+    """Where the files of one output go: `<location>/data/<run id>-<port>-<n>.parquet`. A build that writes
+    the output in several parts gives each a name, which stands before the number."""
 
     output: Output
     run_id: str
     storage: Mapping[str, Any] = field(default_factory=dict)
+    part: str = ""
 
     @property
     def folder(self) -> str:
@@ -41,7 +47,7 @@ class Target:
     @property
     def prefix(self) -> str:
         """How the name of every file begins that this build writes for this port."""
-        return f"{self.run_id}-{self.output.port}-"
+        return f"{self.run_id}-{self.output.port}-{self.part}"
 
     def staged(self) -> list[str]:
         """The files of this build that exist now, whole or half."""
@@ -87,9 +93,8 @@ def stage(
     Raises ConformError when a value does not fit its promised type, TransformError when the user's SQL fails
     on a row, TransformMemoryError, DiskFullError.
     """
-    kept = target.output.kept.files if target.output.kept else ()
-    stores.attach(con, target.storage, [target.folder, *kept])
-    statement, origin = copy_statement(rows, conformed, target)
+    stores.attach(con, target.storage, [target.folder, *known_files(target.output)])
+    statement, origin = copy_statement(rows, conformed, target, limits)
     with translated(origin=origin, limits=limits):
         written = con.execute(statement).fetchall()
     refuse_unplaced(target.output, written)
@@ -98,7 +103,9 @@ def stage(
     return files
 
 
-def copy_statement(rows: Rows, conformed: Conformed, target: Target) -> tuple[str, Origin]:
+def copy_statement(
+    rows: Rows, conformed: Conformed, target: Target, limits: Limits | None = None
+) -> tuple[str, Origin]:
     """The COPY that stages `rows`, and where its parts come from."""
     output = target.output
     head = "COPY (SELECT "
@@ -110,7 +117,7 @@ def copy_statement(rows: Rows, conformed: Conformed, target: Target) -> tuple[st
         head += cast + ", "
     head = head.removesuffix(", ") + " FROM "
     sources = dict(zip(conformed.schema.names, conformed.sources, strict=True))
-    tail = f" AS q{only_new(output, sources)}{_order(output)}) TO {text(target.folder)} ({_options(conformed, target)})"
+    tail = f" AS q{only_new(output, sources)}{_order(output)}) TO {text(target.folder)} ({_options(conformed, target, limits)})"
     return head + rows.source + tail, rows.origin(len(head.encode()), tuple(casts))
 
 
@@ -118,7 +125,7 @@ def _order(output: Output) -> str:
     return " ORDER BY " + ", ".join(quote(c) for c in output.layout.sort_by) if output.layout.sort_by else ""
 
 
-def _options(conformed: Conformed, target: Target) -> str:
+def _options(conformed: Conformed, target: Target, limits: Limits | None) -> str:
     layout = target.output.layout
     options = [
         "FORMAT parquet",
@@ -130,12 +137,19 @@ def _options(conformed: Conformed, target: Target) -> str:
         "OVERWRITE_OR_IGNORE true",  # the folder holds other versions' files; our names are new
         "RETURN_STATS true",
     ]
+    if limits is not None and not layout.sort_by:  # needs an engine that may reorder
+        options.append(f"ROW_GROUP_SIZE_BYTES '{_row_group_bytes(limits)}B'")
     if layout.partition_by:
         columns = ", ".join(quote(c) for c in layout.partition_by)
         options += [f"PARTITION_BY ({columns})", "WRITE_PARTITION_COLUMNS true", "HIVE_FILE_PATTERN false"]
     else:
         options.append("WRITE_EMPTY_FILE false")  # partitions never are, and the two cannot be combined
     return ", ".join(options)
+
+
+def _row_group_bytes(limits: Limits) -> int:
+    """Every thread gathers a row group and encodes it; wide rows must not fill the memory with that."""
+    return max(limits.memory_bytes // (_ROW_GROUP_SHARES * limits.threads), _SMALLEST_ROW_GROUP)
 
 
 def _data_file(row: tuple[Any, ...]) -> DataFile:

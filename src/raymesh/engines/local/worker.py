@@ -30,7 +30,7 @@ from raymesh.engines.local.messages import Answer, Task
 from raymesh.errors import MeshError, TransformError
 
 _SPARE_ADDRESS_SPACE = 1024**3
-_DUCKDB_SHARE = 0.5
+_DUCKDB_SHARE = 0.4
 """Of the build's memory; the rest is for user code. DuckDB itself takes up to 1.7 times its own limit."""
 
 

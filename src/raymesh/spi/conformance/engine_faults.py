@@ -91,9 +91,9 @@ class EngineFaultConformance(OpenedEngine):
         assert bench.rows(first) == [{"a": 1}]
 
     def test_a_result_larger_than_memory_spills(self, bench: Bench) -> None:
-        bench.memory = 80 << 20
-        staged = bench.sql(f"from ({WIDE.replace('400000', '1000000')}) order by b, a")
-        assert scan(staged).rows == 1_000_000
+        bench.memory = 100 << 20
+        staged = bench.sql(f"from ({WIDE.replace('400000', '1200000')}) order by b, a")
+        assert scan(staged).rows == 1_200_000
 
     def test_progress_is_told(self, bench: Bench) -> None:
         told: list[Progress] = []

@@ -22,6 +22,7 @@ from raymesh.spi.conformance.tables_samples import (
     total,
     write_parquet,
 )
+from raymesh.spi.tables import RUN_PROPERTY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +59,7 @@ class ChangeConformance(OpenedTables):
         staged = bench.publish(T, "replace", numbers(1, 3), run="r1")
         (snapshot,) = bench.tables.snapshots(T)
         assert snapshot.snapshot_id == staged.snapshot_id
-        assert snapshot.summary["raymesh.run"] == "r1"
+        assert snapshot.summary[RUN_PROPERTY] == "r1"
         assert (total(snapshot.summary, "records"), total(snapshot.summary, "data-files")) == (3, 1)
         assert snapshot.at.utcoffset() is not None
 
