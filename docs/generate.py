@@ -36,7 +36,10 @@ def main() -> int:
 
 def pages() -> dict[str, str]:
     """Every page by its file name."""
+    from generate_checks import checks_page
+
     made = {
+        "checks.md": checks_page(),
         "cli.md": command_line(),
         "documents.md": documents(),
         "errors.md": errors(),

@@ -148,4 +148,4 @@ def test_every_verb_that_answers_has_a_declared_document():
         and any(p.name == "output" for p in command.params)
     }
     same = {"demo": "run", "init": "new"}
-    assert {f"{same.get(name, name)}/1" for name in with_json} | {"new/1", "error/1"} == DOCUMENTS.keys()
+    assert {f"{same.get(name, name)}/1" for name in with_json} | {"new/1", "error/1", "contract-diff/1"} == DOCUMENTS.keys()

@@ -25,6 +25,7 @@ class DemoMesh:
         return self.mesh.read(product).to_arrow()
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything here shares one build, so it runs in one worker."""
     here = Path(__file__).parent

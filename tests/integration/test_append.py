@@ -8,7 +8,20 @@ from typing import Any
 import pytest
 
 import raymesh
-from lives import KEY, NEEDED, checks, current, events, failed, publish, roll_back, rows, run, staged, write_rows
+from lives import (
+    KEY,
+    NEEDED,
+    checks,
+    current,
+    events,
+    failed,
+    publish,
+    roll_back,
+    rows,
+    run,
+    staged,
+    write_rows,
+)
 from meshes import write_mesh, write_product
 from test_product_life import foreign_append
 

@@ -59,7 +59,11 @@ def broken(root: Path, code: str) -> raymesh.MeshError:
 def test_python_that_fails_is_named_with_its_line(
     root: Path, form: str, body: str, parts: str, place: str, request: pytest.FixtureRequest
 ) -> None:
-    if form == "dataset" and body.startswith(("x", "sys", "os.kill")) and not request.config.getoption("--complete"):
+    if (
+        form == "dataset"
+        and body.startswith(("x", "sys", "os.kill"))
+        and not request.config.getoption("--complete")
+    ):
         pytest.skip("sampled: run with --complete")
     python(root, body, form)
     error = broken(root, "transform")

@@ -47,7 +47,12 @@ def test_a_failing_product_stops_its_downstream_only(root: Path, jobs: int) -> N
     assert [rows(root, f"shop.{p}")[0][0] for p in "abcdefg"] == [2, 2, 3, 4, 3, 200, 103]
     write_product(root, "shop.b", ONE, sql="SELECT x + 1 AS x FROM shop.a")
     repaired = publish(root, jobs=jobs)
-    assert {p for p, r in repaired.items() if r.status == "published"} == {"shop.b", "shop.c", "shop.d", "shop.g"}
+    assert {p for p, r in repaired.items() if r.status == "published"} == {
+        "shop.b",
+        "shop.c",
+        "shop.d",
+        "shop.g",
+    }
     assert [rows(root, f"shop.{p}")[0][0] for p in "abcdefg"] == [2, 3, 4, 5, 3, 200, 204]
 
 
@@ -88,7 +93,9 @@ def test_a_run_of_a_product_whose_input_was_never_published_says_how_to_build_it
 def test_exit_codes_say_how_the_whole_run_ended(root: Path) -> None:
     with raymesh.Mesh.load(root) as mesh:
         assert mesh.run().exit_code == 0
-    write_product(root, "shop.f", {"x": {"physicalType": "bigint", "required": True}}, sql="SELECT NULL::bigint AS x")
+    write_product(
+        root, "shop.f", {"x": {"physicalType": "bigint", "required": True}}, sql="SELECT NULL::bigint AS x"
+    )
     with raymesh.Mesh.load(root) as mesh:
         assert mesh.run().exit_code == 4
     write_product(root, "shop.e", ONE, sql="SELECT error('broken')::bigint AS x FROM shop.a")

@@ -8,7 +8,19 @@ from pathlib import Path
 import pytest
 
 import raymesh
-from lives import current, events, look_after, numbers, publish, roll_back, rows, rows_of, run, versions, write_rows
+from lives import (
+    current,
+    events,
+    look_after,
+    numbers,
+    publish,
+    roll_back,
+    rows,
+    rows_of,
+    run,
+    versions,
+    write_rows,
+)
 from meshes import write_mesh, write_product
 from raymesh.actions.maintain import expirable
 from raymesh.actions.read import pin

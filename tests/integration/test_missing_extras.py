@@ -62,7 +62,16 @@ def frames(package: str) -> Any:
         ("polars", "polars", frames("polars")),
         ("pandas", "pandas", frames("pandas")),
     ],
-    ids=["delta source", "postgres source", "s3 source", "postgres state", "s3 warehouse", "demo", "polars", "pandas"],
+    ids=[
+        "delta source",
+        "postgres source",
+        "s3 source",
+        "postgres state",
+        "s3 warehouse",
+        "demo",
+        "polars",
+        "pandas",
+    ],
 )
 def test_a_missing_package_is_answered_with_the_line_that_installs_it(
     tmp_path: Path, package: str, extra: str, prepare: Any
@@ -92,7 +101,17 @@ def test_nothing_optional_is_needed_for_a_local_mesh(tmp_path: Path) -> None:
     root = write_mesh(tmp_path / "mesh")
     write_source(root, "shop.raw", write_rows(tmp_path / "in.parquet", x=[1, 2]))
     write_product(root, "shop.made", {"x": "bigint"}, sql=RAW)
-    optional = ["pandas", "polars", "ray", "s3fs", "fsspec", "psycopg", "deltalake", "adbc_driver_postgresql", "numpy"]
+    optional = [
+        "pandas",
+        "polars",
+        "ray",
+        "s3fs",
+        "fsspec",
+        "psycopg",
+        "deltalake",
+        "adbc_driver_postgresql",
+        "numpy",
+    ]
     code, _, err = ended(command(root, "run", blocked=optional))
     assert code == 0, err
     code, out, err = ended(command(root, "read", "shop.made", "--format", "csv", blocked=optional))

@@ -127,7 +127,9 @@ def test_maintenance_looks_after_every_port(root: Path) -> None:
     assert [m.table for m in look_after(root, "shop.table")] == ["shop.table", "shop.table__old"]
 
 
-def test_a_port_that_comes_later_is_built_and_one_that_is_taken_away_leaves_the_rest_unchanged(root: Path) -> None:
+def test_a_port_that_comes_later_is_built_and_one_that_is_taken_away_leaves_the_rest_unchanged(
+    root: Path,
+) -> None:
     write_mesh(root)
     write_product(root, "shop.table", {"id": KEY, "value": NEEDED}, sql=RATES.format(1))
     publish(root)

@@ -61,7 +61,9 @@ def test_a_second_run_builds_nothing_and_says_what_is_served(root: Path) -> None
         ("settings", {"sortBy": ["id"]}),
     ],
 )
-def test_a_change_of_one_part_rebuilds_and_names_the_part(root: Path, part: str, change: dict[str, object]) -> None:
+def test_a_change_of_one_part_rebuilds_and_names_the_part(
+    root: Path, part: str, change: dict[str, object]
+) -> None:
     columns = {"id": KEY, "value": NEEDED}
     write_product(root, "shop.numbers", columns, sql=ONE.format(7))
     publish(root)
@@ -71,7 +73,9 @@ def test_a_change_of_one_part_rebuilds_and_names_the_part(root: Path, part: str,
     assert part in report.reason
 
 
-@pytest.mark.parametrize("change", [{"timeout": "10m"}, {"resources": {"memory": "1GB"}}, {"snapshots": {"keep": 3}}])
+@pytest.mark.parametrize(
+    "change", [{"timeout": "10m"}, {"resources": {"memory": "1GB"}}, {"snapshots": {"keep": 3}}]
+)
 def test_settings_that_cannot_change_rows_rebuild_nothing(root: Path, change: dict[str, object]) -> None:
     numbers(root, ONE.format(7))
     publish(root)
@@ -103,7 +107,9 @@ def test_a_run_reads_the_input_version_that_it_records(root: Path) -> None:
     report = publish(root)["shop.copy"]
     with raymesh.Mesh.load(root) as mesh:
         (pinned,) = mesh._workspace.state.inputs(report.run_id or "")
-        edges = {(e.column, e.source, e.source_column) for e in mesh._workspace.state.lineage(report.run_id or "")}
+        edges = {
+            (e.column, e.source, e.source_column) for e in mesh._workspace.state.lineage(report.run_id or "")
+        }
     assert (pinned.input, pinned.version) == ("shop.numbers", 1)
     assert ("value", "shop.numbers", "value") in edges
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from raymesh.actions import evidence
+from raymesh.actions import evidence, set_aside
 from raymesh.actions.events import ProductReport, ProductStarted
 from raymesh.actions.ids import actor, host, new_id
 from raymesh.actions.planning import Decision, decide
@@ -25,7 +25,9 @@ from raymesh.errors import (
     MeshError,
     StorageError,
 )
+from raymesh.mesh.quarantine import with_quarantines
 from raymesh.quality.judge import judge
+from raymesh.quality.quarantine import with_set_aside
 from raymesh.quality.score import below_minimum
 from raymesh.spi.engine import BuildOutcome, Control, StagedOutput
 from raymesh.spi.faults import at
@@ -98,18 +100,26 @@ def _build(product: str, invocation: Invocation) -> ProductReport:
         decision = decide(invocation, product, decision.run_id)
         if decision.plan is None:
             return _unchanged(decision)
-        run = Run(
-            run_id=decision.run_id,
-            invocation=invocation.id,
-            product=product,
-            engine=decision.engine,
-            started_at=datetime.now(UTC),
-            fingerprint=decision.plan.fingerprint,
-            reason=decision.reason,
-            actor=actor(),
-            host=host(),
-        )
-        return _attempt(_Attempt(decision, decision.plan, run, lease, invocation))
+        return attempt(decision, decision.plan, lease, invocation)
+
+
+def attempt(decision: Decision, plan: BuildPlan, lease: Lease, invocation: Invocation) -> ProductReport:
+    """Build `plan` under `lease`, judge it, and publish it or say why not; the run is recorded either way.
+
+    Raises what the engine and the stores raise.
+    """
+    run = Run(
+        run_id=decision.run_id,
+        invocation=invocation.id,
+        product=decision.product,
+        engine=decision.engine,
+        started_at=datetime.now(UTC),
+        fingerprint=plan.fingerprint,
+        reason=decision.reason,
+        actor=actor(),
+        host=host(),
+    )
+    return _attempt(_Attempt(decision, plan, run, lease, invocation))
 
 
 def _unchanged(decision: Decision) -> ProductReport:
@@ -159,7 +169,7 @@ def _judge_and_publish(work: _Attempt) -> ProductReport:
     outcome = engine.build(work.plan, control)
     with _removed_unless_published(work, outcome) as staged:
         judged = tuple(
-            Judged(output, made, judge(output.checks, made.measurements))
+            Judged(output, made, _judged(output, made))
             for output, made in zip(work.plan.outputs, outcome.outputs, strict=True)
         )
         at("verdict_reached")
@@ -169,6 +179,12 @@ def _judge_and_publish(work: _Attempt) -> ProductReport:
         report = _publish(work, judged, outcome, staged)
     at("after_commit")
     return report
+
+
+def _judged(output: Output, made: StagedOutput) -> Verdict:
+    """The verdict on the rows to publish, which says what was set aside of the others."""
+    verdict = judge(output.checks, made.measurements)
+    return with_set_aside(verdict, made.quarantine.measurements if made.quarantine else None)
 
 
 @contextmanager
@@ -185,13 +201,15 @@ def _removed_unless_published(work: _Attempt, outcome: BuildOutcome) -> Iterator
     except BaseException:
         with suppress(StorageError):
             work.tables.discard(staged)
-            work.tables.delete_files([f.path for o in outcome.outputs for f in o.files])
+            work.tables.delete_files(set_aside.staged_paths(outcome.outputs))
         raise
 
 
 def _blocking(judged: Sequence[Judged], decision: Decision) -> str:
     """Why nothing may be published, or the empty string."""
     failing = [r.check.id for j in judged for r in j.verdict.blocked]
+    if too_many := set_aside.too_many(judged):
+        return too_many
     if failing:
         shown = ", ".join(failing[:5]) + (f" and {len(failing) - 5} more" if len(failing) > 5 else "")
         return f"{len(failing)} blocking check{'s' if len(failing) > 1 else ''} did not pass: {shown}"
@@ -202,7 +220,7 @@ def _blocking(judged: Sequence[Judged], decision: Decision) -> str:
 
 
 def _block(work: _Attempt, judged: Sequence[Judged], reason: str, outcome: BuildOutcome) -> ProductReport:
-    work.tables.delete_files([f.path for j in judged for f in j.staged.files])
+    work.tables.delete_files(set_aside.staged_paths(outcome.outputs))
     finished = evidence.finished(work.run, "blocked", reason, judged, outcome)
     with work.state.write() as tx:
         for j in judged:
@@ -215,17 +233,22 @@ def _publish(
     work: _Attempt, judged: Sequence[Judged], outcome: BuildOutcome, staged: list[StagedChange]
 ) -> ProductReport:
     """Stage every output into `staged`, then swap tables and write evidence in one transaction."""
-    work.tables.sync([f.path for j in judged for f in j.staged.files])
+    work.tables.sync(set_aside.staged_paths(outcome.outputs))
     at("files_synced")
     for j in judged:
         staged.append(work.tables.stage(_change(work, j)))  # noqa: PERF401  # what is staged must be known at once
+    asides = set_aside.asides(judged, work.decision)
+    for a in asides:
+        staged.append(work.tables.stage(set_aside.change(a, work.decision, work.run)))  # noqa: PERF401
     finished = evidence.finished(work.run, "published", work.decision.reason, judged, outcome)
-    versions = [evidence.version(j, s, work.decision, finished) for j, s in zip(judged, staged, strict=True)]
+    versions = [evidence.version(j, s, work.decision, finished) for j, s in zip(judged, staged, strict=False)]
     work.invocation.check_cancelled()
     with work.state.write(work.lease) as tx:
         at("before_commit")
         work.tables.commit(staged, tx)
-        evidence.record(evidence.Target(work.state, tx), work.decision, judged, versions, finished)
+        target = evidence.Target(work.state, tx)
+        evidence.record(target, work.decision, judged, versions, finished)
+        set_aside.record(target, asides, staged[len(judged) :], work.decision, finished)
     return evidence.report(finished, judged, version=versions[0])
 
 
@@ -235,7 +258,7 @@ def _change(work: _Attempt, judged: Judged) -> TableChange:
     score = judged.verdict.score
     return TableChange(
         table=output.table,
-        kind="append" if output.mode == "append" and output.kept is not None else "replace",
+        kind="append" if output.kept is not None else "replace",
         base=work.decision.heads.get(output.table),
         schema=staged.schema,
         files=staged.files,
@@ -261,7 +284,7 @@ def _settle_commit(work: _Attempt, unknown: CommitUnknownError) -> ProductReport
         version = work.state.current([product], within=tx).get((product, work.plan.outputs[0].port))
     if version is not None and version.run_id == work.run.run_id:
         return evidence.report_of_version(version, work.decision.engine, work.decision.reason)
-    tables = [o.table for o in work.plan.outputs]
+    tables = with_quarantines([o.table for o in work.plan.outputs])
     work.tables.delete_files([p for p, _ in _staged_by(work.run.run_id, tables, work.invocation)])
     _close(work, unknown)
     raise StorageError(
@@ -277,7 +300,8 @@ def settle(product: str, invocation: Invocation) -> None:
     """
     state = invocation.workspace.state
     for run in state.runs(product=product, status="running"):
-        tables = [port.table for port in invocation.workspace.graph.product(product).ports]
+        ports = invocation.workspace.graph.product(product).ports
+        tables = with_quarantines([port.table for port in ports])
         paths = [path for path, _ in _staged_by(run.run_id, tables, invocation)]
         invocation.workspace.tables.delete_files(paths)
         state.finish_run(

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from raymesh.actions.ids import actor, host, new_id
 from raymesh.actions.limits import limits_for
+from raymesh.actions.planning import access
 from raymesh.actions.read import scan_of
 from raymesh.errors import StorageError
 from raymesh.mesh.plan import BuildPlan, Input, Layout, Output, Promise, Scan, Transform
+from raymesh.mesh.quarantine import guarded_port
 from raymesh.quality.compile import compile_checks
 from raymesh.quality.state import file_state_to_json
 from raymesh.spec.types import TableSchema
@@ -50,17 +52,22 @@ def compact(invocation: Invocation, current: Version, lease: Lease, *, dry_run: 
 
 
 def _port(invocation: Invocation, current: Version) -> Port:
-    return invocation.workspace.graph.product(current.product).port(current.port)
+    """The port of a version; of a quarantine, the port whose rows are set aside there."""
+    name = guarded_port(current.port) or current.port
+    return invocation.workspace.graph.product(current.product).port(name)
 
 
 def _layout(invocation: Invocation, current: Version) -> Layout:
     from raymesh.mesh.build_plan import layout
 
-    return layout(_port(invocation, current).settings)
+    found = layout(_port(invocation, current).settings)
+    return replace(found, partition_by=(), sort_by=()) if guarded_port(current.port) else found
 
 
 def _counted(invocation: Invocation, current: Version) -> tuple[Check, ...]:
     """The checks whose counts files carry, so that the next append need not read the new files again."""
+    if guarded_port(current.port):
+        return ()
     port = _port(invocation, current)
     found = compile_checks(
         port.contract, port=port.name, table=port.table, settings_on_violation=port.settings.on_violation
@@ -90,6 +97,7 @@ def _rewrite(
         inputs=(Input(current.table, scan, current.number, current.snapshot_id),),
         outputs=(output,),
         limits=limits_for(workspace, current.product, invocation.options.jobs),
+        storage=access(workspace),
     )
     outcome = invocation.engine("local").build(plan, Control(cancelled=lambda: invocation.cancelled))
     staged = outcome.outputs[0]

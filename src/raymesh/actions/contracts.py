@@ -200,4 +200,3 @@ def _span(port: Port, change: Change) -> SourceSpan:
     """Where the new contract says it; for what is gone, the list it is missing from."""
     loc = change.new_loc if change.new_loc is not None else (change.old_loc or ())[:-1]
     return port.documents.contract.positions.key(loc)
-

@@ -16,7 +16,8 @@ ProductStatus = Literal["published", "unchanged", "blocked", "failed", "skipped"
 @dataclass(frozen=True, slots=True)
 class ProductReport:
     """How one product ended. `rows` and `bytes` are those of the version that serves now (of this build
-    when published), `seconds` is wall time, `failing` names the blocking checks that did not pass."""
+    when published), `seconds` is wall time, `failing` names the blocking checks that did not pass,
+    `quarantined` counts the rows that this build set aside."""
 
     product: str
     status: ProductStatus
@@ -32,6 +33,7 @@ class ProductReport:
     run_id: str | None = None
     failing: tuple[str, ...] = ()
     error: MeshError | None = None
+    quarantined: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The public record of `raymesh/run/1`."""
@@ -49,8 +51,14 @@ class ProductReport:
             "reason": self.reason,
             "run_id": self.run_id,
             "failing": list(self.failing),
-            "error": None if self.error is None else {"code": self.error.code, "message": self.error.message},
+            "quarantined": self.quarantined,
+            "error": None if self.error is None else _error_json(self.error),
         }
+
+
+def _error_json(error: MeshError) -> dict[str, Any]:
+    places = [str(s) for s in error.spans]
+    return {"code": error.code, "message": error.message, "hint": error.hint, "places": places}
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ def finished(run: Run, status: Any, reason: str, judged: Sequence[Judged], outco
         rows=sum(_rows(j) for j in judged),
         bytes=sum(f.bytes for j in judged for f in j.staged.files),
         quality_score=judged[0].verdict.score,
-        resources=asdict(outcome.resources),
+        resources=asdict(outcome.resources) | {"rows_quarantined": rows_set_aside(judged)},
         checks=counts,
     )
 
@@ -85,6 +85,11 @@ def finished(run: Run, status: Any, reason: str, judged: Sequence[Judged], outco
 def _rows(judged: Judged) -> int:
     kept = judged.output.kept.rows if judged.output.kept else 0
     return kept + sum(f.rows for f in judged.staged.files)
+
+
+def rows_set_aside(judged: Sequence[Judged]) -> int:
+    """How many rows go to quarantine instead."""
+    return sum(f.rows for j in judged if j.staged.quarantine for f in j.staged.quarantine.files)
 
 
 def version(judged: Judged, staged: StagedChange, decision: Decision, run: Run) -> Version:
@@ -186,6 +191,7 @@ def report(
         reason=run.reason,
         run_id=run.run_id,
         failing=blocked if failing else (),
+        quarantined=0 if failing else rows_set_aside(judged),
     )
 
 

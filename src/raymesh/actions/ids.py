@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from datetime import UTC, datetime
 
 
 def new_id() -> str:
@@ -13,6 +14,11 @@ def new_id() -> str:
     tail = int.from_bytes(os.urandom(10), "big") & ~(0xF << 76) | (0x7 << 76)
     tail = tail & ~(0x3 << 62) | (0x2 << 62)
     return f"{stamp:012x}{tail:020x}"
+
+
+def began(identifier: str) -> datetime:
+    """When an identifier was made, to the millisecond."""
+    return datetime.fromtimestamp(int(identifier[:12], 16) / 1000, UTC)
 
 
 def actor() -> str:

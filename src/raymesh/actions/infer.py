@@ -61,10 +61,11 @@ def infer(
 
 
 def infer_source(
-    root: Path, name: str, *, identifier: str | None = None, sample_rows: int = 100_000
+    root: Path, name: str, *, identifier: str | None = None, sample_rows: int = 100_000, declared: bool = True
 ) -> dict[str, Any]:
     """A contract for the source `domain.name` of the mesh in `root`; its table is called as `identifier` ends.
 
+    Without `declared` the source is looked at as it is, whatever columns its document declares.
     Raises NotFoundError without the source, SourceError when it cannot be read, DocumentsInvalidError.
     """
     from raymesh.actions.workspace import environment
@@ -82,6 +83,8 @@ def infer_source(
     s3 = load_mesh_document(root, env).model.storage.s3
     if "storage" not in spec and s3 is not None:
         spec["storage"] = s3.model_dump(by_alias=True, exclude_none=True)
+    if not declared:
+        spec.pop("columns", None)
     return _of_source(spec, root, identifier or name, sample_rows)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from raymesh.actions.read import split_name, unpublished
 from raymesh.errors import NotFoundError
 from raymesh.mesh.diff import VersionDiff, compare_versions
+from raymesh.mesh.quarantine import guarded_port
 from raymesh.spec.documents import DEFAULT_PORT
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class Details:
     inputs: tuple[InputPin, ...]
     ended: Run | None = None
     """The latest run when it failed or was stopped before its checks, and nothing else was asked for."""
+    quarantined: int = 0
+    """Rows set aside now, of all its ports."""
 
 
 def details(workspace: Workspace, name: str, run_id: str | None = None) -> Details:
@@ -62,7 +65,9 @@ def details(workspace: Workspace, name: str, run_id: str | None = None) -> Detai
     Raises NotFoundError for an unknown product or run.
     """
     product = workspace.graph.product(split_name(name)[0])
-    version = workspace.state.current([product.name]).get((product.name, DEFAULT_PORT))
+    current = workspace.state.current([product.name])
+    version = current.get((product.name, DEFAULT_PORT))
+    aside = sum(v.rows for v in current.values() if guarded_port(v.port) is not None)
     runs = sorted(
         workspace.state.runs(product=product.name, limit=1000), key=lambda r: r.started_at, reverse=True
     )
@@ -77,7 +82,7 @@ def details(workspace: Workspace, name: str, run_id: str | None = None) -> Detai
     ended = runs[0] if runs and run_id is None and runs[0] is not run else None
     if ended is not None and ended.status not in ("failed", "interrupted"):
         ended = None
-    return Details(product, version, run, tuple(checks), tuple(inputs), ended)
+    return Details(product, version, run, tuple(checks), tuple(inputs), ended, aside)
 
 
 @dataclass(frozen=True, slots=True)

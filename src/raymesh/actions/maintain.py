@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from raymesh.actions.build import settle
 from raymesh.actions.compaction import compact
 from raymesh.actions.ids import new_id
+from raymesh.mesh.quarantine import quarantine_port
 from raymesh.spi.faults import at
 from raymesh.spi.state import Version
 
@@ -50,8 +51,9 @@ def maintain(invocation: Invocation, product: str, options: MaintainOptions) -> 
     done = []
     with invocation.lease(product, new_id()) as lease:
         settle(product, invocation)
-        for port in invocation.workspace.graph.product(product).ports:
-            current = invocation.workspace.state.current([product]).get((product, port.name))
+        ports = invocation.workspace.graph.product(product).ports
+        for port in [name for p in ports for name in (p.name, quarantine_port(p.name))]:
+            current = invocation.workspace.state.current([product]).get((product, port))
             if current is not None:
                 done.append(_maintain_table(invocation, current, lease, options))
     return done

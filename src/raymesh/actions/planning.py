@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version as installed
 from typing import TYPE_CHECKING, Any
 
 from raymesh.actions.contracts import refuse_breaking
-from raymesh.actions.ids import new_id
+from raymesh.actions.ids import began, new_id
 from raymesh.actions.limits import limits_for
 from raymesh.actions.read import scan_of, split_name
 from raymesh.actions.references import referenced
@@ -17,11 +17,14 @@ from raymesh.errors import NotFoundError, SourceSpan
 from raymesh.mesh.build_plan import layout, promises, transform
 from raymesh.mesh.fingerprint import changed, fingerprint, why
 from raymesh.mesh.lineage import port_lineage
-from raymesh.mesh.plan import BuildPlan, Input, Output, SourceScan
+from raymesh.mesh.plan import BuildPlan, Input, Output, Quarantine, SourceScan
+from raymesh.mesh.quarantine import quarantine_port, quarantine_table
 from raymesh.quality.compile import compile_checks
+from raymesh.quality.quarantine import quarantining
 from raymesh.quality.state import file_state_from_json
 from raymesh.spec.contract_version import major_of
 from raymesh.spec.documents import DEFAULT_PORT
+from raymesh.spec.secrets import SecretRef
 from raymesh.spec.types import TableSchema
 from raymesh.spi import registry
 from raymesh.spi.state import InputPin
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
     from raymesh.mesh.lineage import ColumnEdge
     from raymesh.mesh.model import Edge, Port, Product
     from raymesh.spi.state import Transaction, Version
+
+_NOT_ABOUT_ROWS = {"timeout", "resources", "snapshots", "quarantine_limit"}
 
 KERNEL = "1"
 """Raised when the same plan would write other rows or files than before; rebuilds every product."""
@@ -86,6 +91,11 @@ class _Now:
         version = self.current[port]
         return self.heads.get(version.table) == version.metadata_location
 
+    def untouched_quarantine(self, ports: Iterable[str]) -> bool:
+        """The same of the rows set aside from `ports`, as far as there are any."""
+        found = (quarantine_port(port) for port in ports)
+        return all(self.untouched(q) for q in found if q in self.current)
+
 
 def decide(invocation: Invocation, name: str, run_id: str) -> Decision:
     """The decision about one product as the mesh stands now.
@@ -100,7 +110,7 @@ def decide(invocation: Invocation, name: str, run_id: str) -> Decision:
     parts = _parts(product, now)
     mark = fingerprint(parts)
     published = {p.name: now.current[p.name] for p in product.ports if p.name in now.current}
-    untouched = all(now.untouched(port) for port in published)
+    untouched = all(now.untouched(port) for port in published) and now.untouched_quarantine(published)
     complete = len(published) == len(product.ports)
     stale = next((v for v in published.values() if v.fingerprint != mark), None)
     engine = _engine(workspace, product, options)
@@ -210,7 +220,7 @@ def _parts(product: Product, now: _Now) -> dict[str, Any]:
     return {
         "transform": {n: [t.sql, t.python] if t else None for n, t in texts.items()},
         "contract": {p.name: p.documents.contract.raw for p in product.ports},
-        "settings": product.settings.model_dump(mode="json", exclude={"timeout", "resources", "snapshots"}),
+        "settings": product.settings.model_dump(mode="json", exclude=_NOT_ABOUT_ROWS),
         "inputs": {p.input: now.rows.get(p.input) or dict(p.pin) or new_id() for p in now.pins},
         "raymesh": _software(),
     }
@@ -247,14 +257,21 @@ def _plan(workspace: Workspace, product: Product, now: _Now, frame: _Frame) -> B
         outputs=outputs,
         limits=limits_for(workspace, product.name, frame.options.jobs),
         fingerprint=frame.fingerprint,
-        storage=_storage(workspace),
+        storage=access(workspace),
         references=referenced(workspace, outputs, {i.name for i in now.inputs}),
     )
 
 
-def _storage(workspace: Workspace) -> Mapping[str, Any]:
+def access(workspace: Workspace) -> Mapping[str, Any]:
+    """How a build reaches the mesh's object store: references to keys, never keys."""
     s3 = workspace.spec.storage.s3
-    return {} if s3 is None else {"s3": s3.model_dump(by_alias=True, exclude_none=True)}
+    said = s3.model_dump(by_alias=True, exclude_none=True) if s3 else {}
+    root = workspace.root
+    return (
+        {"s3": {k: v.anchored(root) if isinstance(v, SecretRef) else v for k, v in said.items()}}
+        if said
+        else {}
+    )
 
 
 def _output(workspace: Workspace, port: Port, now: _Now, frame: _Frame) -> Output:
@@ -262,22 +279,25 @@ def _output(workspace: Workspace, port: Port, now: _Now, frame: _Frame) -> Outpu
     previous = version.contract if version else None
     settings = port.settings
     major = version is not None and major_of(port.contract.version) > major_of(version.contract_version)
-    appends = _appends(port, version, frame) and now.untouched(port.name)
+    appends = (
+        _appends(port, version, frame) and now.untouched(port.name) and now.untouched_quarantine([port.name])
+    )
     files = now.kept.get(port.name, ()) if appends else ()
+    checks = compile_checks(
+        port.contract,
+        port=port.name,
+        table=port.table,
+        settings_on_violation=settings.on_violation,
+        spans=_spans(port),
+        adapters=registry.names("checks"),
+    )
     return Output(
         port=port.name,
         table=port.table,
         location=workspace.tables.location(port.table),
         transform=transform(port),
         promises=promises(port.contract, previous),
-        checks=compile_checks(
-            port.contract,
-            port=port.name,
-            table=port.table,
-            settings_on_violation=settings.on_violation,
-            spans=_spans(port),
-            adapters=registry.names("checks"),
-        ),
+        checks=checks,
         layout=layout(settings),
         mode=settings.mode,
         incremental_column=settings.incremental_column,
@@ -288,6 +308,22 @@ def _output(workspace: Workspace, port: Port, now: _Now, frame: _Frame) -> Outpu
         kept=scan_of(workspace.storage, version) if appends and version else None,
         kept_states={f.path: file_state_from_json(f.state) for f in files},
         allow_breaking=major,
+        quarantine=_quarantine(workspace, port, now, frame, adds=appends) if quarantining(checks) else None,
+    )
+
+
+def _quarantine(workspace: Workspace, port: Port, now: _Now, frame: _Frame, *, adds: bool) -> Quarantine:
+    """Where the rows of `port` go that break a promise; with `adds` they join those that are there."""
+    name, table = quarantine_port(port.name), quarantine_table(port.table)
+    version = now.current.get(name)
+    return Quarantine(
+        port=name,
+        table=table,
+        location=workspace.tables.location(table),
+        limit=port.settings.quarantine_limit,
+        at=began(frame.run_id),
+        previous=TableSchema.from_json(dict(version.schema)) if version else None,
+        kept=scan_of(workspace.storage, version) if adds and version else None,
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from raymesh.cli.completion import complete_target
-from raymesh.cli.report import output_option, printable, put, put_json
+from raymesh.cli.report import output_choice, printable, put, put_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,15 +24,15 @@ def contract() -> None:
 @contract.command()
 @click.argument("old", metavar="A", shell_complete=complete_target)
 @click.argument("new", metavar="[B]", required=False, shell_complete=complete_target)
-@output_option
-@click.option(
-    "--omds", is_flag=True, help="Print the standard's document, a Bitol OMDS metadata difference, as YAML."
+@output_choice(
+    "text",
+    "json",
+    "omds",
+    about="text for people, json for programs, omds for the standard's own (Bitol, YAML).",
 )
-@click.option("--values", is_flag=True, help="With --omds: old and new values too, which may be sensitive.")
+@click.option("--values", is_flag=True, help="With omds: old and new values too, which may be sensitive.")
 @click.pass_obj
-def diff(
-    folder: str | None, old: str, new: str | None, output: str, omds: bool, values: bool
-) -> int:
+def diff(folder: str | None, old: str, new: str | None, output: str, values: bool) -> int:
     """Compare contract A with contract B: every change, graded major, minor or patch for readers.
 
     A and B are contract files, products of the mesh (domain.product: as its documents say) or published
@@ -40,11 +40,11 @@ def diff(
     """
     from raymesh.actions.contracts import compare_named
 
-    if values and not omds:
-        raise click.UsageError("--values belongs to --omds.")
+    if values and output != "omds":
+        raise click.UsageError("--values belongs to --output omds.")
     found = compare_named(old, new, Path(folder) if folder else None)
-    if omds:
-        _put_omds(found, values=values, output=output)
+    if output == "omds":
+        _put_omds(found, values=values)
     elif output == "json":
         put_json("contract-diff/1", compared_json(found))
     else:
@@ -52,14 +52,11 @@ def diff(
     return 0
 
 
-def _put_omds(found: Compared, *, values: bool, output: str) -> None:
-    import json
-
+def _put_omds(found: Compared, *, values: bool) -> None:
     from raymesh.spec.omds import omds
     from raymesh.spec.write import to_yaml
 
-    document = omds(found.old.document, found.new.document, found.comparison, values=values)
-    put(json.dumps(document, indent=2, default=str) if output == "json" else to_yaml(document).rstrip())
+    put(to_yaml(omds(found.old.document, found.new.document, found.comparison, values=values)).rstrip())
 
 
 def _show(found: Compared) -> None:

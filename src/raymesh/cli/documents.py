@@ -66,6 +66,27 @@ ROWS = {
     "rows[].*": "the rows; decimals as text, times as in ISO 8601, bytes as base64, NaN as null",
 }
 
+CONTRACTS = {
+    "old": "what is compared: a file, or domain.product@version",
+    "new": "with what",
+    "old_version": "version of the old contract",
+    "new_version": "version of the new contract",
+    "grade": "major, minor or patch, the highest of all changes; null without a change",
+    "suggested_version": "the old version raised by the grade",
+    "changes[].kind": "add, remove or change",
+    "changes[].grade": "what it means to readers: major (breaks), minor or patch",
+    "changes[].column": "the column, its path when nested; empty for the table or the contract as a whole",
+    "changes[].field": "key of the contract that changed",
+    "changes[].path": "where, as OMDS writes it",
+    "changes[].reason": "one sentence, without values",
+    "changes[].detail": "the values; empty when the sentence says all",
+    "changes[].direction": "tightens, loosens, both or undetermined; null when it promises nothing about data",
+    "changes[].consumer": "what readers get: gains, loses, both, undetermined or none",
+    "changes[].producer": "what the builder of the data gets, in the same words",
+    "changes[].readers[]": "tables downstream that read the column",
+    "readers[]": "tables downstream that read the product, when something changed",
+}
+
 
 def _under(prefix: str, keys: dict[str, str]) -> dict[str, str]:
     return {f"{prefix}.{key}": meaning for key, meaning in keys.items()}
@@ -107,6 +128,7 @@ DOCUMENTS: dict[str, dict[str, str]] = {
         "reports[].results[].column": "column of the promise, from 1",
         "reports[].results[].sample[].*": CHECK["detail.sample[].*"],
     },
+    "contract-diff/1": CONTRACTS,
     "diff/1": {
         "product": "the product",
         "from": "version before",
@@ -136,6 +158,8 @@ DOCUMENTS: dict[str, dict[str, str]] = {
     "infer/1": {
         "contract.*": "the proposed contract, ODCS 3.2",
         "file": "where it was written with --to, otherwise null",
+        **_under("update", CONTRACTS),
+        "update.notes[]": "what the source does otherwise than the contract; update is null without --update",
     },
     "lineage/1": {
         "product": "the product (without --column)",
@@ -180,6 +204,7 @@ DOCUMENTS: dict[str, dict[str, str]] = {
         "products[].input_rows": "rows of its inputs; null when not known",
         "products[].input_bytes": "bytes of its inputs; null when not known",
         "products[].problem": "what would keep it from being built, or null",
+        **_under("products[].changes[]", CONTRACTS),
     },
     "read/1": {
         "product": "the product as asked for",

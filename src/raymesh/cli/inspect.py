@@ -120,6 +120,7 @@ def _shown(found: Details) -> dict[str, Any]:
         "last_run": run_json(last) if (last := found.ended or found.run) else None,
         "checks": [asdict(c) for c in found.checks],
         "read": [asdict(i) for i in found.inputs],
+        "quarantined": found.quarantined,
     }
 
 
@@ -138,6 +139,8 @@ def _show(found: Details) -> None:
             f"version {v.number}, {amount(v.rows)} rows, {size(v.bytes)}, contract {v.contract_version}, "
             f"published {moment(v.published_at)}"
         )
+    if found.quarantined:
+        put(f"quarantine: {amount(found.quarantined)} rows set aside; raymesh quarantine show {product.name}")
     put("")
     columns = [
         (

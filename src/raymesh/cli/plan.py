@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from raymesh.cli.completion import complete_selection
+from raymesh.cli.contract import compared_json, put_changes
 from raymesh.cli.report import amount, output_option, put, put_json, put_table, say, show_error, size
 
 if TYPE_CHECKING:
@@ -29,8 +30,7 @@ def plan(folder: str | None, selection: tuple[str, ...], output: str) -> int:
     with open_workspace(Path(folder) if folder else None) as workspace:
         steps = act(workspace, select(workspace, selection))
     if output == "json":
-        products = [{**asdict(s), "problem": s.problem.message if s.problem else None} for s in steps]
-        put_json("plan/1", {"products": products})
+        put_json("plan/1", {"products": [_step_json(s) for s in steps]})
         return 0
     rows = [
         (
@@ -43,6 +43,8 @@ def plan(folder: str | None, selection: tuple[str, ...], output: str) -> int:
         for s in steps
     ]
     put_table(("", "product", "why", "input rows", "input size"), rows, right=(3, 4))
+    for step in steps:
+        put_changes(step.changes)
     _tell([s for s in steps if s.problem])
     stuck = sum(s.problem is not None for s in steps)
     build = sum(s.build for s in steps) - stuck
@@ -51,6 +53,12 @@ def plan(folder: str | None, selection: tuple[str, ...], output: str) -> int:
     if build:
         say(f"next: raymesh run{''.join(f' {word}' for word in selection)}")
     return 0
+
+
+def _step_json(step: Step) -> dict[str, Any]:
+    told = asdict(replace(step, problem=None, changes=()))
+    problem = step.problem.message if step.problem else None
+    return {**told, "problem": problem, "changes": [compared_json(c) for c in step.changes]}
 
 
 def _tell(stuck: Sequence[Step]) -> None:

@@ -79,6 +79,9 @@ def _following(reports: tuple[ProductReport, ...]) -> str:
         return f"raymesh show {name} shows what was broken, with sample rows"
     if "failed" in first:
         return f"repair it, then raymesh run {first['failed'].product}+"
+    aside = next((r.product for r in reports if r.quarantined), None)
+    if aside is not None:
+        return f"raymesh quarantine show {aside} shows the rows that were set aside"
     if "published" in first:
         return f"raymesh read {_last(reports, 'published')}"
     return "raymesh ls" if reports else "raymesh new product DOMAIN.NAME"

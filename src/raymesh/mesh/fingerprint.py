@@ -38,5 +38,12 @@ def why(parts: tuple[str, ...]) -> str:
     return ", ".join(WORDS.get(p, f"{p} changed") for p in parts) or "nothing changed"
 
 
+def with_part(mark: str, name: str, other: str) -> str:
+    """`mark` with the part `name` as it is in `other`."""
+    parts = _split(mark)
+    parts |= {n: digest for n, digest in _split(other).items() if n == name}
+    return " ".join(f"{n}:{digest}" for n, digest in sorted(parts.items()))
+
+
 def _split(mark: str) -> dict[str, str]:
     return dict(part.split(":", 1) for part in mark.split() if ":" in part)

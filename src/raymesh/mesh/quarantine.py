@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from raymesh.spec.documents import DEFAULT_PORT
 from raymesh.spec.types import Field, List, Primitive
 
@@ -30,6 +32,11 @@ def quarantine_port(port: str) -> str:
 def quarantine_table(table: str) -> str:
     """The table of these rows, which is also its name in SQL: `domain.product__quarantine`."""
     return table + _SUFFIX
+
+
+def with_quarantines(tables: Iterable[str]) -> list[str]:
+    """The tables, and those of the rows set aside from them."""
+    return [name for table in tables for name in (table, quarantine_table(table))]
 
 
 def guarded_port(port: str) -> str | None:

@@ -60,7 +60,9 @@ def with_set_aside(verdict: Verdict, aside: Measurements | None) -> Verdict:
     if aside is None:
         return verdict
     counted = total(aside.files.values()).violations
-    return replace(verdict, results=tuple(_said(r, aside, counted.get(r.check.id, 0)) for r in verdict.results))
+    return replace(
+        verdict, results=tuple(_said(r, aside, counted.get(r.check.id, 0)) for r in verdict.results)
+    )
 
 
 def only(measured: Measurements, checks: Iterable[Check]) -> Measurements:
@@ -78,4 +80,6 @@ def _said(result: CheckResult, aside: Measurements, rows: int) -> CheckResult:
     if not rows or result.status != "pass":
         return result
     words = f"{result.check.description}: {rows:,} {'rows' if rows > 1 else 'row'} set aside"
-    return replace(result, status="warn", value=rows, message=words, sample=aside.samples.get(result.check.id, ()))
+    return replace(
+        result, status="warn", value=rows, message=words, sample=aside.samples.get(result.check.id, ())
+    )

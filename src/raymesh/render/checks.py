@@ -125,7 +125,7 @@ def _summary(report: CheckReport) -> list[str]:
     counts = report.verdict.counts
     told = ", ".join(f"{counts[s]} {s.replace('_', ' ')}" for s in reversed(ORDER) if counts[s])
     decided, declared = report.coverage
-    lines = [f"{declared} promises: {told or 'none'}; {decided} decided"]
+    lines = [f"{declared} promise{'s' if declared != 1 else ''}: {told or 'none'}; {decided} decided"]
     if report.verdict.score is not None:
         lines[0] += f"; quality {report.verdict.score:.3f}"
     if report.shortfall:

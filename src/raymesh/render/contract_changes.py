@@ -26,7 +26,9 @@ def headline(comparison: Comparison) -> str:
         return f"{versions}: no difference"
     breaking = len(comparison.breaking)
     counted = f"{total} change{'s' if total > 1 else ''}"
-    return f"{versions}: {comparison.grade}, " + (f"{breaking} of {counted} breaking" if breaking else counted)
+    return f"{versions}: {comparison.grade}, " + (
+        f"{breaking} of {counted} breaking" if breaking else counted
+    )
 
 
 def lines(comparison: Comparison, read_by: ReadBy, *, indent: str = "  ") -> Iterator[str]:

@@ -56,6 +56,18 @@ class Span:
         return self if inside else Span(low, self.high, low_open=False, high_open=self.high_open)
 
 
+def whole_numbers(spans: Sequence[Span]) -> tuple[Span, ...]:
+    """The whole numbers from 0 in these sets (given in order), without gaps between neighbours."""
+    joined: list[Span] = []
+    for span in (s.whole().above(Fraction(0)) for s in spans):
+        last = joined[-1] if joined else None
+        if last is not None and last.high is not None and span.low is not None and span.low <= last.high + 1:
+            joined[-1] = Span(last.low, span.high)
+        elif not span.empty:
+            joined.append(span)
+    return tuple(joined)
+
+
 def _inside(end: Any, other: Any, opened: tuple[bool, bool], sign: int) -> bool:
     if other is None:
         return True

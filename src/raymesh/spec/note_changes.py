@@ -67,8 +67,7 @@ def name_changes(old: Raw, new: Raw, place: Place) -> Iterator[Change]:
     """Names data goes by where it is stored."""
     for key in ("physicalName", "encryptedName"):
         before, after = old.get(key), new.get(key)
-        implied = (old.get("name"), new.get("name")) if key == "physicalName" else ("", "")
-        if (before or implied[0]) == (after or implied[1]):
+        if same(before, after) or (key == "physicalName" and _by_name(old) == _by_name(new)):
             continue
         if absent(before) and key == "encryptedName":
             reason, grade = f"{place.subject} has an encrypted column beside it", "minor"
@@ -84,6 +83,10 @@ def name_changes(old: Raw, new: Raw, place: Place) -> Iterator[Change]:
             "detail": arrow(before, after),
         }
         yield place.key(key).change(kind_of(before, after), key, grade, reason, **more)  # type: ignore[arg-type]
+
+
+def _by_name(value: Raw) -> Any:
+    return value.get("physicalName") or value.get("name")
 
 
 def duty_changes(old: Raw, new: Raw, place: Place) -> Iterator[Change]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
-from raymesh.spec.accepted import Span, accepted, relation
+from raymesh.spec.accepted import Span, accepted, relation, whole_numbers
 from raymesh.spec.change import (
     Change,
     Direction,
@@ -189,8 +189,7 @@ def _accepted(rule: Raw, unit: str) -> tuple[Span, ...] | None:
     spans = accepted(*found) if found else None
     if spans is None or rule_kind(dict(rule)) != "library":
         return spans
-    counted = tuple(s.whole() for s in spans) if unit == "rows" else spans
-    return tuple(s.above(Fraction(0)) for s in counted)
+    return whole_numbers(spans) if unit == "rows" else tuple(s.above(Fraction(0)) for s in spans)
 
 
 def _arguments(old: Raw, new: Raw) -> Direction | None:

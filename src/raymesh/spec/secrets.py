@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn, Self
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator, GetCoreSchemaHandler, WithJsonSchema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from raymesh.errors import NotFoundError
 
@@ -18,11 +17,36 @@ _URL_PASSWORD = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class SecretRef:
-    """A text that names secrets but does not hold them; `text` is what the document says, verbatim."""
+    """A text that names secrets but does not hold them; `text` is what the document says, verbatim.
 
+    No dataclass: pydantic would take that apart into a mapping when a document's content is handed on.
+    """
+
+    __slots__ = ("text",)
     text: str
+
+    def __init__(self, text: str) -> None:
+        object.__setattr__(self, "text", text)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a reference to a secret does not change: {name}")
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str]]:
+        return type(self), (self.text,)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SecretRef) and other.text == self.text
+
+    def __hash__(self) -> int:
+        return hash((SecretRef, self.text))
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        text = core_schema.plain_serializer_function_ser_schema(
+            lambda ref: ref and ref.text, when_used="json"
+        )
+        return core_schema.is_instance_schema(cls, serialization=text)
 
     def __repr__(self) -> str:
         names = ", ".join(match[0] for match in REFERENCE.finditer(self.text))
@@ -34,6 +58,14 @@ class SecretRef:
     def is_reference(self) -> bool:
         """Whether the text names a secret at all; otherwise it stands for itself."""
         return REFERENCE.search(self.text) is not None
+
+    def anchored(self, root: Path) -> "SecretRef":
+        """The same reference with files relative to `root` named in full, to be resolved anywhere."""
+
+        def full(match: re.Match[str]) -> str:
+            return f"${{file:{root / match[2]}}}" if match[1] == "file" else match[0]
+
+        return SecretRef(REFERENCE.sub(full, self.text))
 
     def resolve(self, env: Mapping[str, str], root: Path | None = None) -> str:
         """The text with its secrets in place. Never log or store what this returns.
@@ -108,16 +140,13 @@ def _plain_address(value: Any) -> Any:
     return value
 
 
-_AS_TEXT = (
-    PlainSerializer(lambda ref: ref.text, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string"}),
-)
+_AS_TEXT = WithJsonSchema({"type": "string"})
 
-Secret = Annotated[SecretRef, BeforeValidator(_reference), *_AS_TEXT]
+Secret = Annotated[SecretRef, BeforeValidator(_reference), _AS_TEXT]
 """A field that must be a reference: plain text in it is an error."""
-SecretText = Annotated[SecretRef, BeforeValidator(_text), *_AS_TEXT]
+SecretText = Annotated[SecretRef, BeforeValidator(_text), _AS_TEXT]
 """A field that may hold a reference or plain text."""
-SecretAddress = Annotated[SecretRef, BeforeValidator(_address), *_AS_TEXT]
+SecretAddress = Annotated[SecretRef, BeforeValidator(_address), _AS_TEXT]
 """An address whose password must be a reference."""
 Address = Annotated[str, BeforeValidator(_plain_address)]
 """An address that never holds a password."""

@@ -28,13 +28,13 @@ class _Difference:
 
 def described_type(entry: Raw) -> str:
     """The type for people: the stored one when the contract fixes it, otherwise what it says."""
-    stored = _stored(entry)
+    stored = stored_type(entry)
     return str(stored) if stored else str(entry.get("physicalType") or entry.get("logicalType") or "")
 
 
 def type_changes(old: Raw, new: Raw, place: Place) -> Iterator[Change]:
     """Changes of `logicalType`, `physicalType` and of options that decide about the stored type."""
-    before, after = _stored(old), _stored(new)
+    before, after = stored_type(old), stored_type(new)
     field = _field(old, new)
     at = place.key(field)
     kind = kind_of(old.get(field), new.get(field)) if field in old or field in new else "change"
@@ -146,7 +146,7 @@ def _room(old: Physical | None, new: Physical | None) -> Direction | None:
 
 def _vaguely(old: Raw, new: Raw, path: str) -> _Difference:
     """The difference when at least one contract leaves the stored type to the data."""
-    before, after = _stored(old), _stored(new)
+    before, after = stored_type(old), stored_type(new)
     was, said = (mapping(x).get("logicalType") for x in (old, new))
     if not _says(old):
         return _Difference(path, f"the type of {path} is promised", "minor", "tightens")
@@ -166,7 +166,7 @@ def _says(entry: Raw) -> bool:
     return bool(entry.get("physicalType") or entry.get("logicalType"))
 
 
-def _stored(entry: Raw) -> Type | None:
+def stored_type(entry: Raw) -> Type | None:
     """The stored type the contract fixes, None when it leaves it to the data or cannot be understood."""
     try:
         return declared_type(Item.model_validate(_only_types(entry)))

@@ -15,7 +15,9 @@ from checking import table, write_contract
 from raymesh.actions.check import check_contract
 from raymesh.errors import SourceError
 
-ORDERS = table("orders", {"name": "id", "logicalType": "integer", "primaryKey": True}, physicalName="fact_orders")
+ORDERS = table(
+    "orders", {"name": "id", "logicalType": "integer", "primaryKey": True}, physicalName="fact_orders"
+)
 GOOD = pa.table({"id": pa.array([1, 2, 3], pa.int64())})
 BAD = pa.table({"id": pa.array([1, 1, None], pa.int64())})
 
@@ -64,9 +66,7 @@ def test_a_postgres_server_is_read_as_the_user_of_the_environment(postgres_url, 
     monkeypatch.setenv("PGUSER", parts.username or "")
     monkeypatch.setenv("PGPASSWORD", "not-shown")
     monkeypatch.setenv("PGHOST", parse_qs(parts.query)["host"][0])
-    path = contract(
-        tmp_path, type="postgres", host="", port=5432, database=parts.path[1:], schema="public"
-    )
+    path = contract(tmp_path, type="postgres", host="", port=5432, database=parts.path[1:], schema="public")
     assert set(found(path).values()) == {"pass"}
     with psycopg.connect(postgres_url, autocommit=True) as con:
         con.execute("INSERT INTO fact_orders VALUES (1)")

@@ -10,7 +10,9 @@ from raymesh.quality.model import Check, CheckResult, Threshold, Verdict
 from raymesh.quality.report import CheckReport, on_sample, without_columns
 
 
-def result(kind: str, status: str, operator: str = "mustBe", value: object = 0, **more: object) -> CheckResult:
+def result(
+    kind: str, status: str, operator: str = "mustBe", value: object = 0, **more: object
+) -> CheckResult:
     check = Check("x", kind, kind, columns=("c",), threshold=Threshold(operator, value), **more)
     return CheckResult(check, status, 1, "found")
 
@@ -50,7 +52,9 @@ def test_a_sample_decides_only_what_more_rows_cannot_change(given, then):
 
 
 def test_a_check_on_a_missing_column_is_broken_but_sql_is_left_without_verdict():
-    verdict = Verdict((result("row", "error"), result("sql", "error"), result("key", "error", blocking=False)), 1.0)
+    verdict = Verdict(
+        (result("row", "error"), result("sql", "error"), result("key", "error", blocking=False)), 1.0
+    )
     found = without_columns(verdict, {"c"})
     assert [r.status for r in found.results] == ["fail", "error", "warn"]
     assert found.score is None

@@ -9,7 +9,6 @@ from raymesh.engines.kernel import duck
 from raymesh.engines.kernel.conform import Conformed, conform
 from raymesh.engines.kernel.increment import known_files
 from raymesh.engines.kernel.inputs import bind, reading
-from raymesh.engines.kernel.quarantine import Aside, part_again
 from raymesh.engines.kernel.query import Rows, shape, user_query, view
 from raymesh.engines.kernel.stream import over_batches, over_inputs
 from raymesh.engines.kernel.write import Target, stage
@@ -18,6 +17,7 @@ from raymesh.errors import TransformError
 if TYPE_CHECKING:
     import duckdb
 
+    from raymesh.engines.kernel.quarantine import Aside
     from raymesh.mesh.plan import BuildPlan, DataFile, Output
 
 
@@ -42,6 +42,8 @@ def write_output(con: duckdb.DuckDBPyConnection, plan: BuildPlan, output: Output
     ConformError, BreakingChangeError, StorageError.
     """
     if output.quarantine is not None and output.quarantine.again is not None:
+        from raymesh.engines.kernel.quarantine import part_again  # few builds need it
+
         parts = part_again(con, plan, output, output.quarantine.again)
         return Written(parts.conformed, parts.good, parts.aside)
     target = Target(output, plan.run_id, plan.storage)

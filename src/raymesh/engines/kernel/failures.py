@@ -65,6 +65,8 @@ class Report:
         try:
             found = json.loads(said[said.index("{") :])
             position = found.get("position")
+            if (inner := found["exception_message"].find('{"exception_type"')) >= 0:  # told by a writing thread
+                found = json.loads(found["exception_message"][inner:])
             kind, message = found["exception_type"], found["exception_message"]
             if kind == "Invalid" and message.startswith("Traceback"):  # a file system written in Python failed
                 kind, message = "IO", message.strip().rpartition("\n")[2]

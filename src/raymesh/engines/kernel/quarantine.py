@@ -67,7 +67,9 @@ def aside_target(plan: BuildPlan, output: Output, part: str = "") -> Target | No
     place = output.quarantine
     if place is None:
         return None
-    layout = Layout(output.layout.target_bytes, output.layout.sort_by)  # no partitions: bad rows hold anything
+    layout = Layout(
+        output.layout.target_bytes, output.layout.sort_by
+    )  # no partitions: bad rows hold anything
     table = Output(place.port, place.table, place.location, output.transform, (), layout=layout)
     return Target(table, plan.run_id, plan.storage, part)
 
@@ -96,20 +98,22 @@ def remove(files: Iterable[DataFile], storage: Mapping[str, Any]) -> None:
 
 
 def part(
-    con: duckdb.DuckDBPyConnection, plan: BuildPlan, staged: StagedOutput, checks: Sequence[Check]
+    con: duckdb.DuckDBPyConnection,
+    plan: BuildPlan,
+    output: Output,
+    staged: StagedOutput,
+    checks: Sequence[Check],
 ) -> Parts:
     """The staged rows in two parts: those that break one of `checks`, and the others.
 
     The staged files stay; the caller removes them. Raises DiskFullError, TransformMemoryError, StorageError.
     """
-    output = next(o for o in plan.outputs if o.port == staged.port)
     scan = Scan(staged.schema, tuple(f.path for f in staged.files))
-    return _parts(con, plan, output, scan, Conformed(staged.schema, staged.schema.names), checks)
+    conformed = Conformed(staged.schema, staged.schema.names)
+    return _parts(con, plan, output, scan=scan, conformed=conformed, checks=checks)
 
 
-def part_again(
-    con: duckdb.DuckDBPyConnection, plan: BuildPlan, output: Output, scan: Scan
-) -> Parts:
+def part_again(con: duckdb.DuckDBPyConnection, plan: BuildPlan, output: Output, scan: Scan) -> Parts:
     """The rows of `scan`, set aside earlier, parted by what the contract demands of rows today.
 
     Raises ConformError when they do not have the columns that it promises today.
@@ -118,13 +122,14 @@ def part_again(
     require_field_ids(con, scan.files)
     names = ", ".join(quote(f.name) for f in scan.schema if f.name not in NOTED)
     conformed = conform(shape(con, Rows(f"(SELECT {names} FROM ({scan_sql(scan)}))")), output)
-    return _parts(con, plan, output, scan, conformed, demanding(output.checks))
+    return _parts(con, plan, output, scan=scan, conformed=conformed, checks=demanding(output.checks))
 
 
-def _parts(  # noqa: PLR0913 - one output, the rows it is made of, and how they are judged
+def _parts(
     con: duckdb.DuckDBPyConnection,
     plan: BuildPlan,
     output: Output,
+    *,
     scan: Scan,
     conformed: Conformed,
     checks: Sequence[Check],
@@ -169,7 +174,9 @@ def bad_rows(scan: Scan, checks: Sequence[Check], stamp: str) -> str:
 
 
 def _conditions(scan: Scan, checks: Sequence[Check]) -> list[str]:
-    return [predicate_sql(c.violates, scan.schema, exact_null=False) for c in checks if c.violates is not None]
+    return [
+        predicate_sql(c.violates, scan.schema, exact_null=False) for c in checks if c.violates is not None
+    ]
 
 
 def _picked(words: Sequence[str]) -> str:

@@ -62,11 +62,6 @@ def _revealed(value: Any) -> Any:
     return value.resolve(os.environ) if hasattr(value, "resolve") else value
 
 
-def join(folder: str, name: str) -> str:
-    """The address of `name` in a folder of either kind of storage."""
-    return f"{folder.rstrip('/')}/{name}"
-
-
 def absolute(address: str, root: str) -> str:
     """A local path below `root` when it is relative; addresses of object stores as they are."""
     return address if is_object(address) else str((Path(root) / address).absolute())

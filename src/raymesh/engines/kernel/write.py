@@ -32,7 +32,7 @@ _SMALLEST_ROW_GROUP = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where the files of one output go: `<location>/data/<run id>-<port>-<n>.parquet`. A build that writes
+    """Where the files of one output go: `<location>/<run id>-<port>-<n>.parquet`. A build that writes
     the output in several parts gives each a name, which stands before the number."""
 
     output: Output
@@ -42,7 +42,7 @@ class Target:
 
     @property
     def folder(self) -> str:
-        return stores.join(self.output.location, "data")
+        return self.output.location
 
     @property
     def prefix(self) -> str:

@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,6 @@ from raymesh.engines.kernel import storage as stores
 from raymesh.engines.kernel.build import Written, is_python, write_output
 from raymesh.engines.kernel.fieldids import require_field_ids
 from raymesh.engines.kernel.inputs import bind_empty
-from raymesh.engines.kernel.quarantine import aside_target, leaving_nothing, part, remove
 from raymesh.engines.kernel.query import shape, user_query
 from raymesh.engines.kernel.reading import read_scan
 from raymesh.engines.kernel.sqltext import quote, texts
@@ -28,7 +27,6 @@ from raymesh.engines.local.watch import Watch
 from raymesh.engines.local.workers import Workers
 from raymesh.errors import TransformError
 from raymesh.mesh.plan import BuildPlan, Limits, Output, Resources, Scan
-from raymesh.quality.quarantine import broken, only
 from raymesh.spec.types import Field, Primitive, TableSchema
 from raymesh.spi.engine import BuildOutcome, Control, StagedOutput
 
@@ -38,7 +36,6 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-    from raymesh.engines.kernel.quarantine import Aside
     from raymesh.quality.model import Check, Measurements
     from raymesh.spec.expression import Expression
     from raymesh.spi.engine import Inspection, Subject
@@ -107,10 +104,7 @@ class LocalEngine:
                 staged.append(self._build_output(plan, output, watch, used))  # noqa: PERF401 - cleaned up below
         except BaseException:
             for output in plan.outputs[: len(staged)]:
-                with suppress(OSError):  # maintenance collects what cannot be removed now
-                    Target(output, plan.run_id, plan.storage).remove()
-                    if (aside := aside_target(plan, output)) is not None:
-                        aside.remove()
+                _remove(plan, output)
             raise
         resources = Resources(
             seconds=time.perf_counter() - began,
@@ -123,6 +117,8 @@ class LocalEngine:
         return BuildOutcome(tuple(staged), resources)
 
     def _build_output(self, plan: BuildPlan, output: Output, watch: Watch, used: _Used) -> StagedOutput:
+        from raymesh.engines.local.parting import aside_target, leaving_nothing, parted, with_aside
+
         target = Target(output, plan.run_id, plan.storage)
         with staging(target), leaving_nothing(aside_target(plan, output)):
             with watch.staging(target):
@@ -130,8 +126,8 @@ class LocalEngine:
                 written = make(plan, output, watch, used)
             staged = self._judged(plan, output, written, watch, used)
             if written.aside is not None:
-                return self._with_aside(plan, staged, written.aside, watch)
-            return self._parted(plan, output, staged, watch, used)
+                return with_aside(plan, output, staged, written.aside, watch)
+            return parted(plan, output, staged, lambda w: self._judged(plan, output, w, watch, used), watch)
 
     def _in_process(self, plan: BuildPlan, output: Output, watch: Watch, used: _Used) -> Written:
         with (
@@ -187,52 +183,6 @@ class LocalEngine:
             watermark = _watermark(con, output, paths)
         used.cpu_seconds += time.thread_time() - began
         return StagedOutput(output.port, schema, written.files, measurements, watermark)
-
-    def _parted(
-        self, plan: BuildPlan, output: Output, staged: StagedOutput, watch: Watch, used: _Used
-    ) -> StagedOutput:
-        """`staged` without the rows that break a promise whose `onViolation` is quarantine.
-
-        What is left is measured again; a share among the good rows may then break a promise it kept before.
-        Nothing happens while all promises are kept.
-        """
-        chosen: tuple[Check, ...] = ()
-        found, parts = staged, None
-        while more := [c for c in broken(output.checks, found.measurements, _paths(found)) if c not in chosen]:
-            chosen += tuple(more)
-            if parts is not None:
-                remove(parts.files, plan.storage)
-            with (
-                duck.session(plan.limits, ordered=bool(output.layout.sort_by)) as con,
-                watch.over(con, "quarantine"),
-            ):
-                parts = part(con, plan, staged, chosen)
-            if parts.aside.rows > _most(output, staged):
-                remove(parts.files, plan.storage)
-                return replace(staged, over_limit=parts.aside.rows)
-            found = self._judged(plan, output, Written(parts.conformed, parts.good), watch, used)
-        if parts is None:
-            return staged
-        remove(staged.files, plan.storage)
-        found = replace(found, watermark=staged.watermark)  # rows set aside were seen, too
-        return self._with_aside(plan, found, parts.aside, watch)
-
-    def _with_aside(
-        self, plan: BuildPlan, staged: StagedOutput, aside: Aside, watch: Watch
-    ) -> StagedOutput:
-        """`staged` with the rows set aside beside it, counted and sampled by the checks that they break."""
-        from raymesh.engines.kernel.measure import measure
-
-        output = next(o for o in plan.outputs if o.port == staged.port)
-        place, paths = output.quarantine, [f.path for f in aside.files]
-        told = [c for c in output.checks if c.kind in ("row", "type")]  # all of them: they say what is masked
-        with duck.session(plan.limits) as con, watch.over(con, "quarantine"):
-            stores.attach(con, plan.storage, paths)
-            measured = measure(con, paths, aside.schema, told)
-        rows = StagedOutput(
-            place.port if place else "", aside.schema, aside.files, only(measured, aside.checks)
-        )
-        return replace(staged, quarantine=rows)
 
     def measure(
         self, scan: Scan, checks: Sequence[Check], *, inputs: Mapping[str, Scan] | None = None
@@ -299,6 +249,16 @@ class LocalEngine:
         duck.sweep(scratch)
 
 
+def _remove(plan: BuildPlan, output: Output) -> None:
+    """Remove what was staged for an output, rows set aside too."""
+    from raymesh.engines.local.parting import aside_target
+
+    for target in (Target(output, plan.run_id, plan.storage), aside_target(plan, output)):
+        with suppress(OSError):  # maintenance collects what cannot be removed now
+            if target is not None:
+                target.remove()
+
+
 def machine_limits() -> Limits:
     """Half of this machine's memory, all its processors, spilling to the system's temporary folder."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
@@ -311,16 +271,6 @@ def _described(name: str, kind: Any) -> Field:
         return Field(name, Primitive("string") if kind.id == UNTYPED else from_duckdb(kind))
     except UnstorableTypeError as problem:
         raise TransformError(f"column {name!r}: {problem}") from None
-
-
-def _paths(staged: StagedOutput) -> list[str]:
-    return [f.path for f in staged.files]
-
-
-def _most(output: Output, staged: StagedOutput) -> float:
-    """How many rows may be set aside."""
-    limit = output.quarantine.limit if output.quarantine else 0.0
-    return limit * sum(f.rows for f in staged.files)
 
 
 def _watermark(con: duckdb.DuckDBPyConnection, output: Output, paths: Sequence[str]) -> Any:

@@ -18,6 +18,7 @@ from __future__ import annotations
 from raymesh.spi.conformance.engine_faults import EngineFaultConformance
 from raymesh.spi.conformance.engine_layout import LayoutConformance
 from raymesh.spi.conformance.engine_python import PythonConformance
+from raymesh.spi.conformance.engine_quarantine import QuarantineConformance
 from raymesh.spi.conformance.engine_reads import ReadConformance
 from raymesh.spi.conformance.engine_sql import SqlConformance
 from raymesh.spi.conformance.engine_values import ValueConformance
@@ -28,6 +29,7 @@ class EngineConformance(
     SqlConformance,
     LayoutConformance,
     PythonConformance,
+    QuarantineConformance,
     ReadConformance,
     EngineFaultConformance,
 ):

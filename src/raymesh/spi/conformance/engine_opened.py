@@ -62,7 +62,7 @@ class Bench:
         return Limits(self.memory, 2, str(self.root / ".raymesh/scratch"), timeout=self.timeout)
 
     def plan(self, transform: Transform, promises: tuple[Promise, ...] = (), **output: Any) -> BuildPlan:
-        location = str(self.root / "warehouse/d/p")
+        location = str(self.root / "warehouse/d/p/data")
         made = replace(Output("default", "d.p", location, transform, promises), **output)
         inputs = tuple(Input(name, content) for name, content in self.inputs.items())
         return BuildPlan("d.p", uuid4().hex, str(self.root), inputs, (made,), self.limits)

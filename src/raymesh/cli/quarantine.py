@@ -1,0 +1,129 @@
+"""`raymesh quarantine ls|show|replay`: rows that broke a promise and were set aside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from raymesh.cli.completion import complete_product
+from raymesh.cli.inspect import moment
+from raymesh.cli.report import amount, output_option, put, put_json, put_table, say
+from raymesh.cli.rows import SHOWN, put_document, write_rows
+
+if TYPE_CHECKING:
+    from raymesh.actions.quarantine import Held, Replayed
+
+
+@click.group()
+def quarantine() -> None:
+    """List, show and replay rows that broke a promise and were set aside (`onViolation: quarantine`).
+
+    They lie in the table domain.product__quarantine, with the checks they broke; raymesh read and raymesh sql
+    know it like any other port.
+    """
+
+
+@quarantine.command("ls")
+@output_option
+@click.pass_obj
+def ls(folder: str | None, output: str) -> int:
+    """List the quarantines of all products that hold rows."""
+    from raymesh.actions.quarantine import listing
+    from raymesh.actions.workspace import open_storage_only
+
+    with open_storage_only(_path(folder)) as storage:
+        found = listing(storage)
+    if output == "json":
+        put_json("quarantine-ls/1", {"quarantines": [_held(h) for h in found]})
+        return 0
+    rows = [
+        (h.of, amount(h.rows), ", ".join(f"{rule} ({n:,})" for rule, n in h.rules.items()), moment(h.since))
+        for h in found
+    ]
+    if rows:
+        put_table(("product", "rows", "rules", "since"), rows, right=(1,))
+        say(f"next: raymesh quarantine show {found[0].of}")
+    else:
+        say("no rows are set aside")
+    return 0
+
+
+def _held(held: Held) -> dict[str, Any]:
+    return {
+        "product": held.of,
+        "table": held.table,
+        "rows": held.rows,
+        "rules": dict(held.rules),
+        "since": held.since.isoformat() if held.since else None,
+    }
+
+
+@quarantine.command("show")
+@click.argument("product", shell_complete=complete_product)
+@click.option("--rule", help="Only rows that break this check (its id, as `ls` shows it).")
+@click.option("--limit", type=click.IntRange(0), default=SHOWN, show_default=True, help="At most so many rows.")
+@output_option
+@click.pass_obj
+def show(folder: str | None, product: str, rule: str | None, limit: int, output: str) -> int:
+    """Show the rows set aside from PRODUCT (domain.product, or domain.product__port) and why."""
+    from raymesh.actions.quarantine import rows
+    from raymesh.actions.read import open_engine
+    from raymesh.actions.workspace import open_storage_only
+
+    with open_storage_only(_path(folder)) as storage:
+        engine = open_engine(storage)
+        try:
+            pinned, reader = rows(storage, engine, product, rule=rule, limit=limit)
+            if output == "json":
+                head = {"product": product, "version": pinned.version.number, "total": pinned.scan.rows}
+                put_document(reader, "quarantine-show/1", head)
+            else:
+                write_rows(reader, "table", None)
+        finally:
+            engine.close()
+    say(f"{pinned.scan.rows:,} rows are set aside; raymesh read {pinned.version.table} exports them")
+    return 0
+
+
+@quarantine.command("replay")
+@click.argument("product", shell_complete=complete_product)
+@output_option
+@click.pass_obj
+def replay(folder: str | None, product: str, output: str) -> int:
+    """Judge the rows set aside from PRODUCT by the contract of today, and publish those that pass."""
+    from raymesh.actions.invocation import Invocation, RunOptions
+    from raymesh.actions.quarantine import replay as act
+    from raymesh.actions.workspace import open_workspace
+
+    with (
+        open_workspace(_path(folder)) as workspace,
+        Invocation(workspace, RunOptions(refresh=True), lambda _: None) as invocation,
+    ):
+        found = act(invocation, product)
+    if output == "json":
+        put_json("quarantine-replay/1", _replayed(found))
+    elif found.report is None:
+        put(f"{found.product}: {found.advice}")
+    elif found.report.status == "published":
+        put(f"{found.product}: {found.passed:,} of {found.rows:,} rows pass now and are published")
+        say(f"next: raymesh read {found.product}")
+    else:
+        put(f"{found.product}: nothing was published: {found.report.reason}")
+        say(f"next: raymesh show {found.report.product}")
+    return 4 if found.report is not None and found.report.status == "blocked" else 0
+
+
+def _replayed(found: Replayed) -> dict[str, Any]:
+    return {
+        "product": found.product,
+        "rows": found.rows,
+        "passed": found.passed,
+        "advice": found.advice,
+        "run": found.report.to_json() if found.report else None,
+    }
+
+
+def _path(folder: str | None) -> Path | None:
+    return Path(folder) if folder else None
