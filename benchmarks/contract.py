@@ -47,20 +47,57 @@ def contract(file: Path) -> dict[str, Any]:
     null, duplicate = {"metric": "nullValues", "mustBe": 0}, {"metric": "duplicateValues", "mustBe": 0}
 
     def column(name: str, logical: str, physical: str, *rules: dict[str, Any], **keys: Any) -> dict[str, Any]:
-        return {"name": name, "logicalType": logical, "physicalType": physical, "required": True, "quality": list(rules), **keys}
+        return {
+            "name": name,
+            "logicalType": logical,
+            "physicalType": physical,
+            "required": True,
+            "quality": list(rules),
+            **keys,
+        }
 
     def sql(query: str) -> dict[str, Any]:
         return {"type": "sql", "query": query, "mustBe": 0}
 
     properties = [
-        column("id", "integer", "BIGINT", null, unique=True, primaryKey=True, primaryKeyPosition=1, logicalTypeOptions={"minimum": 0}),
-        column("customer_id", "integer", "BIGINT", null, logicalTypeOptions={"minimum": 0, "maximum": 2000000}),
-        column("country", "string", "VARCHAR", null, {"metric": "invalidValues", "arguments": {"validValues": list(COUNTRIES)}, "mustBe": 0}, logicalTypeOptions={"minLength": 2, "maxLength": 2}),
+        column(
+            "id",
+            "integer",
+            "BIGINT",
+            null,
+            unique=True,
+            primaryKey=True,
+            primaryKeyPosition=1,
+            logicalTypeOptions={"minimum": 0},
+        ),
+        column(
+            "customer_id", "integer", "BIGINT", null, logicalTypeOptions={"minimum": 0, "maximum": 2000000}
+        ),
+        column(
+            "country",
+            "string",
+            "VARCHAR",
+            null,
+            {"metric": "invalidValues", "arguments": {"validValues": list(COUNTRIES)}, "mustBe": 0},
+            logicalTypeOptions={"minLength": 2, "maxLength": 2},
+        ),
         column("amount", "number", "DOUBLE", null, logicalTypeOptions={"minimum": 0, "maximum": 10000}),
         column("quantity", "integer", "INTEGER", null, logicalTypeOptions={"minimum": 1, "maximum": 20}),
-        column("email", "string", "VARCHAR", null, {"metric": "invalidValues", "arguments": {"pattern": EMAIL}, "mustBe": 0}),
+        column(
+            "email",
+            "string",
+            "VARCHAR",
+            null,
+            {"metric": "invalidValues", "arguments": {"pattern": EMAIL}, "mustBe": 0},
+        ),
         column("ordered_at", "timestamp", "TIMESTAMP", null),
-        column("status", "string", "VARCHAR", null, {"metric": "invalidValues", "arguments": {"validValues": list(STATUSES)}, "mustBe": 0}),
+        column(
+            "status",
+            "string",
+            "VARCHAR",
+            null,
+            {"metric": "invalidValues", "arguments": {"validValues": list(STATUSES)}, "mustBe": 0},
+        ),
         column("order_no", "string", "VARCHAR", duplicate, unique=True),
     ]
     table = {
@@ -74,7 +111,16 @@ def contract(file: Path) -> dict[str, Any]:
         ],
     }
     server = {"server": "local", "type": "local", "path": str(file), "format": "parquet"}
-    return {"apiVersion": "v3.2.0", "kind": "DataContract", "id": "orders", "version": "1.0.0", "status": "active", "name": "orders", "servers": [server], "schema": [table]}
+    return {
+        "apiVersion": "v3.2.0",
+        "kind": "DataContract",
+        "id": "orders",
+        "version": "1.0.0",
+        "status": "active",
+        "name": "orders",
+        "servers": [server],
+        "schema": [table],
+    }
 
 
 def run(rounds: int = 3) -> Iterator[Figure]:

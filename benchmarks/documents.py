@@ -30,7 +30,7 @@ def run(rounds: int = 5) -> Iterator[Figure]:
                 None if bar is None else cpu <= bar,
             )
         yield from _reading(Path(scratch) / "100", rounds)
-    yield from _graph()
+        yield from _planning(Path(scratch) / "10000")
 
 
 def _reading(root: Path, rounds: int) -> Iterator[Figure]:
@@ -39,30 +39,31 @@ def _reading(root: Path, rounds: int) -> Iterator[Figure]:
     yield Figure("`raymesh read` of a small product, process time", f"{cpu:.2f} s", "≤ 1 s", cpu <= 1)
 
 
-def _graph() -> Iterator[Figure]:
-    """Order, selection and decision structure of 10,000 products with 50,000 edges, in memory."""
-    from raymesh.mesh.order import reach, reverse, topological
+def _planning(root: Path) -> Iterator[Figure]:
+    """A plan of 10,000 products with 50,000 edges, once the documents are in memory."""
+    from raymesh.actions.plan import plan
+    from raymesh.actions.workspace import open_workspace
 
-    upstream = {
-        f"d{i % 100}.p{i}": tuple(f"d{j % 100}.p{j}" for j in range(max(0, i - 5), i)) for i in range(10_000)
-    }
+    write_mesh(root, 10_000, inputs=5)
     began = time.perf_counter()
-    order, cycles = topological(upstream)
-    downstream = reverse(upstream)
-    reach(downstream, [order[0]], None)
-    seconds = time.perf_counter() - began
-    assert len(order) == 10_000
-    assert not cycles
+    with open_workspace(root) as workspace:
+        loaded = time.perf_counter() - began
+        edges = sum(len(u) for u in workspace.graph.upstream.values())
+        began = time.perf_counter()
+        steps = plan(workspace, workspace.graph.order)
+        seconds = time.perf_counter() - began
+    assert len(steps) == 10_000
     yield Figure(
-        "order and closures of 10,000 products / 50,000 edges",
+        f"plan of 10,000 products / {edges:,} edges",
         f"{seconds:.2f} s",
         "≤ 5 s, stretch 1 s",
         seconds <= 5,
+        f"reading and parsing the 30,000 files before took {loaded:.0f} s",
     )
 
 
-def write_mesh(root: Path, count: int) -> Path:
-    """`count` products of 20 columns in domains of ten, each reading the one before it."""
+def write_mesh(root: Path, count: int, inputs: int = 1) -> Path:
+    """`count` products of 20 columns in domains of ten, each reading `inputs` products before it."""
 
     def put(path: str, content: dict[str, object]) -> None:
         file = root / path
@@ -115,10 +116,10 @@ def write_mesh(root: Path, count: int) -> Path:
             },
         )
         made = ", ".join(f"range::bigint + {c} AS c{c}" for c in range(20))
-        read = ", ".join(f"c{c}" for c in range(20))
-        before = f"d{(i - 1) // 10}.p{i - 1}"
-        sql = (
-            f"SELECT {made} FROM range(100)" if i % 10 == 0 else f"SELECT {read} FROM {before} WHERE c0 >= 0"
-        )
+        before = [f"d{j // 10}.p{j}" for j in range(max(0, i - inputs), i)]
+        joined = " JOIN ".join([before[0], *(f"{b} USING (c0)" for b in before[1:])]) if before else ""
+        columns_read = ", ".join(f"{before[0].split('.')[1]}.c{c}" for c in range(20)) if before else ""
+        alone = i == 0 if inputs > 1 else i % 10 == 0
+        sql = f"SELECT {made} FROM range(100)" if alone else f"SELECT {columns_read} FROM {joined}"
         (root / folder / "transform.sql").write_text(sql)
     return root

@@ -28,6 +28,9 @@ KEY = {"physicalType": "bigint", "logicalType": "integer", "primaryKey": True, "
 """A bigint column that is the primary key, as a contract property."""
 NEEDED = {"physicalType": "bigint", "logicalType": "integer", "required": True}
 
+ONE = "SELECT 1::bigint AS id, {}::bigint AS value"
+"""One row for `numbers`, the value left open."""
+
 Reports = dict[str, ProductReport]
 
 
@@ -97,6 +100,22 @@ def staged(root: Path, product: str) -> set[str]:
         tables = mesh._workspace.tables
         there = {path for path, _ in tables.list_files(product) if path.endswith(".parquet")}
         return there - set(tables.live_files(product))
+
+
+def file_states(root: Path, name: str = "shop.events") -> dict[str, Any]:
+    """The check states of the current version by file."""
+    with raymesh.Mesh.load(root) as mesh:
+        state = mesh._workspace.state
+        return {f.path: f.state for f in state.files(state.current([name])[name, "default"])}
+
+
+def foreign_append(root: Path, table: str, **columns: list[int]) -> None:
+    """Another program adds rows to the Iceberg table."""
+    from pyiceberg.catalog.sql import SqlCatalog
+
+    catalog = SqlCatalog("raymesh", uri=f"sqlite:///{root}/.raymesh/mesh.db", warehouse=str(root))
+    catalog.load_table(table).append(pa.table(columns))
+    catalog.engine.dispose()
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from test_cli_documents import conforms
 
 from meshes import write_product
 from shops import Cli, write_shop
@@ -57,6 +58,7 @@ def test_ls_lists_rows_and_rules(built: Path, cli: Cli) -> None:
     assert header.split() == ["product", "rows", "rules", "since"]
     assert line.split()[:4] == ["shop.large", "1", "amount.maximum", "(1)"]
     document = cli("quarantine", "ls", "--output", "json").json
+    conforms(document)
     assert document["schema"] == "raymesh/quarantine-ls/1"
     [held] = document["quarantines"]
     assert (held["table"], held["rules"]) == ("shop.large__quarantine", {"amount.maximum": 1})
@@ -75,6 +77,7 @@ def test_show_prints_rows_and_reasons(built: Path, cli: Cli) -> None:
     assert "4.5" in answer.out
     assert "amount.maximum" in answer.out
     document = cli("quarantine", "show", "shop.large", "--rule", "amount.maximum", "--output", "json").json
+    conforms(document)
     assert [r["id"] for r in document["rows"]] == [3]
     other = cli("quarantine", "show", "shop.large", "--rule", "id.required", "--output", "json").json
     assert (other["rows"], other["total"]) == ([], 1)
@@ -95,6 +98,25 @@ def test_replay_of_a_whole_product_says_what_does_it(built: Path, cli: Cli) -> N
     answer = cli("quarantine", "replay", "shop.large")
     assert answer.code == 0
     assert "raymesh run --refresh shop.large" in answer.out
+    document = cli("quarantine", "replay", "shop.large", "--output", "json").json
+    conforms(document)
+    assert (document["rows"], document["passed"], document["status"]) == (1, 0, None)
+
+
+def test_replay_publishes_what_passes_now(shop: Path, cli: Cli) -> None:
+    growing = {"mode": "append", "incrementalColumn": "id", "onViolation": "quarantine", "quarantineLimit": 1}
+    sql = "SELECT id, amount FROM shop.orders"
+    for maximum, version in ((3, "1.0.0"), (4, "2.0.0")):
+        columns = {**ALSO, "amount": {**ALSO["amount"], "logicalTypeOptions": {"maximum": maximum}}}  # type: ignore[dict-item]
+        write_product(shop, "shop.large", columns, sql=sql, version=version, **growing)
+        if version == "1.0.0":
+            assert cli("run", "+shop.large").code == 0
+    document = cli("quarantine", "replay", "shop.large", "--output", "json").json
+    conforms(document)
+    assert (document["rows"], document["passed"], document["status"]) == (2, 1, "published")
+    assert cli("read", "shop.large", "--format", "csv").out.splitlines()[1:] == ["1,2.5", "2,3.5"]
+    answer = cli("quarantine", "replay", "shop.large")
+    assert (answer.code, answer.out.strip()) == (0, "shop.large: every row still breaks a promise")
 
 
 def test_the_quarantine_is_read_and_queried_like_a_port(built: Path, cli: Cli) -> None:

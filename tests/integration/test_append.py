@@ -15,6 +15,8 @@ from lives import (
     current,
     events,
     failed,
+    file_states,
+    foreign_append,
     publish,
     roll_back,
     rows,
@@ -23,7 +25,6 @@ from lives import (
     write_rows,
 )
 from meshes import write_mesh, write_product
-from test_product_life import foreign_append
 
 
 @pytest.fixture
@@ -38,21 +39,14 @@ def arrivals(tmp_path: Path) -> Path:
     return tmp_path / "arrivals"
 
 
-def files(root: Path, name: str = "shop.events") -> dict[str, Any]:
-    """The check states of the current version by file."""
-    with raymesh.Mesh.load(root) as mesh:
-        state = mesh._workspace.state
-        return {f.path: f.state for f in state.files(state.current([name])[name, "default"])}
-
-
 def test_a_source_that_grew_by_a_file_adds_its_rows_only(root: Path, arrivals: Path) -> None:
     events(root, arrivals)
     publish(root)
-    before = files(root)
+    before = file_states(root)
     write_rows(arrivals / "2.parquet", id=[4, 5], value=[2, 2])
     report = publish(root)["shop.events"]
     assert (report.status, report.version, report.rows) == ("published", 2, 5)
-    after = files(root)
+    after = file_states(root)
     assert before.items() <= after.items(), "published files and their states stay as they are"
     assert len(after) == len(before) + 1
     assert [i for i, _ in rows(root, "shop.events")] == [1, 2, 3, 4, 5]
@@ -153,7 +147,7 @@ def test_python_products_append_new_rows_only(root: Path, arrivals: Path, kind: 
     publish(root)
     write_rows(arrivals / "2.parquet", id=[4], value=[2])
     assert publish(root)["shop.events"].rows == 4
-    assert len(files(root)) == 2
+    assert len(file_states(root)) == 2
     write_rows(arrivals / "3.parquet", id=[None, 6], value=[3, 3])
     error = failed(root, "shop.events", "conform")
     assert "'id'" in error.message
@@ -173,21 +167,21 @@ def test_any_other_change_builds_the_whole_table(
 ) -> None:
     events(root, arrivals)
     publish(root)
-    old = files(root).keys()
+    old = file_states(root).keys()
     write_rows(arrivals / "2.parquet", id=[4], value=[1])
     events(root, arrivals, **change)
     report = publish(root)["shop.events"]
     assert (report.status, report.rows) == ("published", 4)
     assert reason in report.reason
-    assert files(root).keys().isdisjoint(old)
+    assert file_states(root).keys().isdisjoint(old)
 
 
 def test_refresh_builds_the_whole_table(root: Path, arrivals: Path) -> None:
     events(root, arrivals)
     publish(root)
-    old = files(root).keys()
+    old = file_states(root).keys()
     assert publish(root, refresh=True)["shop.events"].rows == 3
-    assert files(root).keys().isdisjoint(old)
+    assert file_states(root).keys().isdisjoint(old)
 
 
 def test_after_a_rollback_the_whole_table_is_built(root: Path, arrivals: Path) -> None:
@@ -239,4 +233,4 @@ def test_a_downstream_append_reads_the_whole_input(root: Path, arrivals: Path) -
     write_rows(arrivals / "2.parquet", id=[4], value=[1])
     reports = publish(root)
     assert [r.rows for r in reports.values()] == [4, 4]
-    assert len(files(root, "shop.later")) == 2
+    assert len(file_states(root, "shop.later")) == 2

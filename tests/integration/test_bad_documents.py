@@ -135,7 +135,7 @@ def test_all_problems_are_told_at_once_and_nothing_is_run(root: Path) -> None:
     write_product(root, "shop.b", ONE, sql=SQL)
     product = root / FOLDER / "b" / "product.yaml"
     product.write_text(product.read_text().replace('"domain"', '"domian"'))
-    code, out, err = ended(command(root, "run", "--output", "json"))
+    code, out, _ = ended(command(root, "run", "--output", "json"))
     assert code == 3
     document = json.loads(out)
     assert document["schema"] == "raymesh/error/1"
@@ -147,7 +147,7 @@ def test_all_problems_are_told_at_once_and_nothing_is_run(root: Path) -> None:
 
 def test_the_command_line_shows_place_excerpt_and_caret(root: Path) -> None:
     missing_input(root)
-    code, out, err = ended(command(root, "run"))
+    code, _, err = ended(command(root, "run"))
     assert code == 3
     assert "error[input-unknown]" in err
     assert f"--> {FOLDER}/a/transform.sql:1:15" in err

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import raymesh
-from lives import command, ended, failed, publish, rows, run, staged
+from lives import command, ended, failed, publish, rows, staged
 from meshes import write_mesh, write_product
 
 HEAD = "import os, sys, time\nimport pyarrow as pa\nfrom raymesh import batch, product\n\n"
@@ -154,7 +154,7 @@ def test_what_a_transform_prints_never_mixes_with_the_result(root: Path) -> None
 
 def test_what_a_failing_transform_printed_is_part_of_the_error(root: Path) -> None:
     python(root, "print('the last words')\nraise ValueError('boom')")
-    code, out, err = ended(command(root, "run", "--output", "json"))
+    code, out, _ = ended(command(root, "run", "--output", "json"))
     assert code == 1
     (made,) = [p for p in json.loads(out)["products"] if p["product"] == "shop.made"]
     assert made["error"]["code"] == "transform"

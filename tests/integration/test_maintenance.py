@@ -9,8 +9,11 @@ import pytest
 
 import raymesh
 from lives import (
+    ONE,
     current,
     events,
+    file_states,
+    foreign_append,
     look_after,
     numbers,
     publish,
@@ -26,8 +29,6 @@ from raymesh.actions.maintain import expirable
 from raymesh.actions.read import pin
 from raymesh.errors import NotFoundError
 from raymesh.spec.mesh import SnapshotPolicy
-from test_append import files
-from test_product_life import ONE, foreign_append
 
 ALL = [(i, 1) for i in range(1, 6)]
 
@@ -54,10 +55,10 @@ def stored(root: Path, table: str) -> set[str]:
 
 
 def test_compaction_keeps_rows_and_check_states_in_fewer_files(root: Path, small_files: Path) -> None:
-    before = files(root, "shop.events")
+    before = file_states(root, "shop.events")
     (done,) = look_after(root, "shop.events", expiry=False)
     assert (done.compacted_from, done.compacted_to) == (5, 1)
-    after = files(root, "shop.events")
+    after = file_states(root, "shop.events")
     assert len(after) == 1
     (state,) = after.values()
     counts = [dict(s["violations"]) for s in before.values()]
@@ -77,7 +78,7 @@ def test_after_compaction_a_run_is_unchanged_and_an_append_appends(root: Path, s
     assert {r.status for r in publish(root).values()} == {"unchanged"}, "downstream: the rows are the same"
     write_rows(small_files / "6.parquet", id=[6], value=[1])
     assert {r.status for r in publish(root).values()} == {"published"}
-    assert len(files(root, "shop.events")) == 2
+    assert len(file_states(root, "shop.events")) == 2
     assert rows(root, "shop.events") == [*ALL, (6, 1)]
     assert rows(root, "shop.total") == [(6,)]
 

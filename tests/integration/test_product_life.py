@@ -4,32 +4,34 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 
 import raymesh
-from lives import KEY, NEEDED, checks, current, numbers, publish, roll_back, rows, run, versions, write_rows
+from lives import (
+    KEY,
+    NEEDED,
+    ONE,
+    checks,
+    current,
+    foreign_append,
+    numbers,
+    publish,
+    roll_back,
+    rows,
+    run,
+    versions,
+    write_rows,
+)
 from meshes import write_mesh, write_product, write_source
 from raymesh.actions.inspect import diff
 from raymesh.actions.plan import plan
 from raymesh.actions.read import pin
 from raymesh.errors import NotFoundError
 
-ONE = "SELECT 1::bigint AS id, {}::bigint AS value"
-
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     return write_mesh(tmp_path / "mesh")
-
-
-def foreign_append(root: Path, table: str, **columns: list[int]) -> None:
-    """Another program adds rows to the Iceberg table."""
-    from pyiceberg.catalog.sql import SqlCatalog
-
-    catalog = SqlCatalog("raymesh", uri=f"sqlite:///{root}/.raymesh/mesh.db", warehouse=str(root))
-    catalog.load_table(table).append(pa.table(columns))
-    catalog.engine.dispose()
 
 
 def test_a_first_build_publishes_rows_evidence_and_a_version(root: Path) -> None:

@@ -468,7 +468,7 @@ def test_what_a_killed_builder_set_aside_is_removed(root: Path) -> None:
         run_id = new_id()
         workspace = mesh._workspace
         workspace.state.start_run(Run(run_id, run_id, "shop.numbers", "local", datetime.now(UTC)))
-        left = Path(workspace.tables.location(ASIDE)) / "data" / f"{run_id}-quarantine-1-0.parquet"
+        left = Path(workspace.tables.location(ASIDE)) / f"{run_id}-quarantine-1-0.parquet"
     left.write_bytes(b"half")
     assert staged(root, ASIDE) == {str(left)}
     publish(root, refresh=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from raymesh.actions.contracts import Compared, pending_changes, refuse_breaking
 from raymesh.actions.ids import new_id
 from raymesh.actions.invocation import Invocation, RunOptions
+from raymesh.actions.pinning import Standing, standing
 from raymesh.actions.planning import decide
 from raymesh.errors import BreakingChangeError, MeshError, NotFoundError, SourceError
 from raymesh.mesh.plan import Scan
@@ -45,22 +46,23 @@ def plan(workspace: Workspace, products: Sequence[str], options: RunOptions | No
 
 def _steps(invocation: Invocation, products: Sequence[str]) -> Iterator[Step]:
     graph = invocation.workspace.graph
-    published = _published(invocation.workspace, products)
+    known = standing(invocation.workspace, products)
+    published = _by_port(known)
     chosen, building = set(products), set[str]()
     for name in (p for p in graph.order if p in chosen):
         before = [u for u in graph.upstream[name] if u in building]
         product, current = graph.products[name], published.get(name, {})
-        step = _after(product, before, current) if before else _step(invocation, name)
+        step = _after(product, before, current) if before else _step(invocation, name, known)
         if step.build:
             building.add(name)
             step = replace(step, changes=pending_changes(invocation.workspace, product, current))
         yield step
 
 
-def _published(workspace: Workspace, products: Sequence[str]) -> Mapping[str, Mapping[str, Version]]:
+def _by_port(known: Standing) -> Mapping[str, Mapping[str, Version]]:
     """Current versions by product and port."""
     found: dict[str, dict[str, Version]] = {}
-    for (product, port), version in workspace.state.current(products).items():
+    for (product, port), version in known.versions.items():
         found.setdefault(product, {})[port] = version
     return found
 
@@ -74,9 +76,9 @@ def _after(product: Product, before: Sequence[str], current: Mapping[str, Versio
     return step
 
 
-def _step(invocation: Invocation, name: str) -> Step:
+def _step(invocation: Invocation, name: str, known: Standing) -> Step:
     try:
-        decision = decide(invocation, name, new_id())
+        decision = decide(invocation, name, new_id(), known)
     except BreakingChangeError as problem:
         return Step(name, True, "its contract breaks readers", problem=problem)
     except (NotFoundError, SourceError) as problem:
@@ -84,12 +86,12 @@ def _step(invocation: Invocation, name: str) -> Step:
     if decision.plan is None:
         return Step(name, False, decision.reason, decision.engine)
     scans = [i.content for i in decision.plan.inputs if isinstance(i.content, Scan)]
-    known = len(scans) == len(decision.plan.inputs)
+    complete = len(scans) == len(decision.plan.inputs)
     return Step(
         name,
         True,
         decision.reason,
         decision.engine,
-        input_rows=sum(s.rows for s in scans) if known else None,
-        input_bytes=sum(s.bytes for s in scans) if known else None,
+        input_rows=sum(s.rows for s in scans) if complete else None,
+        input_bytes=sum(s.bytes for s in scans) if complete else None,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version as installed
@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 from raymesh.actions.contracts import refuse_breaking
 from raymesh.actions.ids import began, new_id
 from raymesh.actions.limits import limits_for
+from raymesh.actions.pinning import Standing, input_of, pin_of, standing
 from raymesh.actions.read import scan_of, split_name
 from raymesh.actions.references import referenced
-from raymesh.errors import NotFoundError, SourceSpan
+from raymesh.errors import SourceSpan
 from raymesh.mesh.build_plan import layout, promises, transform
 from raymesh.mesh.fingerprint import changed, fingerprint, why
 from raymesh.mesh.lineage import port_lineage
-from raymesh.mesh.plan import BuildPlan, Input, Output, Quarantine, SourceScan
+from raymesh.mesh.plan import BuildPlan, Output, Quarantine
 from raymesh.mesh.quarantine import quarantine_port, quarantine_table
 from raymesh.quality.compile import compile_checks
 from raymesh.quality.quarantine import quarantining
@@ -27,14 +28,13 @@ from raymesh.spec.documents import DEFAULT_PORT
 from raymesh.spec.secrets import SecretRef
 from raymesh.spec.types import TableSchema
 from raymesh.spi import registry
-from raymesh.spi.state import InputPin
 
 if TYPE_CHECKING:
     from raymesh.actions.invocation import Invocation, RunOptions
     from raymesh.actions.workspace import Workspace
     from raymesh.mesh.lineage import ColumnEdge
-    from raymesh.mesh.model import Edge, Port, Product
-    from raymesh.spi.state import Transaction, Version
+    from raymesh.mesh.model import Port, Product
+    from raymesh.spi.state import InputPin, Version
 
 _NOT_ABOUT_ROWS = {"timeout", "resources", "snapshots", "quarantine_limit"}
 
@@ -79,11 +79,10 @@ class Decision:
 class _Now:
     """What the state store said about a product and its inputs, in one consistent read."""
 
-    inputs: tuple[Input, ...]
+    known: Standing
     pins: tuple[InputPin, ...]
     current: Mapping[str, Version]
     heads: Mapping[str, str]
-    kept: Mapping[str, Sequence[Any]]
     rows: Mapping[str, int]
 
     def untouched(self, port: str) -> bool:
@@ -97,16 +96,15 @@ class _Now:
         return all(self.untouched(q) for q in found if q in self.current)
 
 
-def decide(invocation: Invocation, name: str, run_id: str) -> Decision:
-    """The decision about one product as the mesh stands now.
+def decide(invocation: Invocation, name: str, run_id: str, known: Standing | None = None) -> Decision:
+    """The decision about one product as the mesh stands now, or stood when `known` was taken.
 
     Raises NotFoundError when an input was never published, SourceError when a source cannot be pinned,
     BreakingChangeError when a contract breaks readers of the published version and does not say so.
     """
     workspace, options = invocation.workspace, invocation.options
     product = workspace.graph.product(name)
-    with workspace.state.read() as tx:
-        now = _look(workspace, product, tx)
+    now = _look(workspace, product, known or standing(workspace, [name]))
     parts = _parts(product, now)
     mark = fingerprint(parts)
     published = {p.name: now.current[p.name] for p in product.ports if p.name in now.current}
@@ -144,30 +142,17 @@ def _reason(now: _Now, stale: Version | None, mark: str, options: RunOptions) ->
     return why(changed(stale.fingerprint, mark)) if stale else "a port was added"
 
 
-def _look(workspace: Workspace, product: Product, tx: Transaction) -> _Now:
-    """Pins all inputs with one query each for versions and table heads."""
-    origins = {e.origin for e in product.inputs if e.kind == "product"}
-    found = workspace.state.current([product.name, *sorted(origins)], within=tx)
-    heads = workspace.tables.heads([v.table for v in found.values()], within=tx)
-    inputs, pins = [], []
-    for edge in {e.name: e for e in product.inputs}.values():
-        given, pinned = (
-            _product_input(workspace, edge, found, heads, tx)
-            if edge.kind == "product"
-            else _source_input(workspace, edge)
-        )
-        inputs.append(given)
-        pins.append(pinned)
-    current = {port: v for (name, port), v in found.items() if name == product.name}
-    kept = {
-        port.name: workspace.state.files(current[port.name], within=tx)
-        for port in product.ports
-        if port.name in current and port.settings.mode == "append"
-    }
+def _look(workspace: Workspace, product: Product, known: Standing) -> _Now:
+    """The product and the pins of its inputs; no file is looked up."""
+    edges = {e.name: e for e in product.inputs}.values()
+    pins = tuple(pin_of(workspace, edge, known) for edge in edges)
     rows = {
-        p.input: _rows_since(workspace, found[split_name(p.input)]) for p in pins if p.version is not None
+        p.input: _rows_since(workspace, known.versions[split_name(p.input)])
+        for p in pins
+        if p.version is not None
     }
-    return _Now(tuple(inputs), tuple(pins), current, heads, kept, rows)
+    current = {port: v for (name, port), v in known.versions.items() if name == product.name}
+    return _Now(known, pins, current, known.heads, rows)
 
 
 def _rows_since(workspace: Workspace, version: Version) -> int:
@@ -176,39 +161,6 @@ def _rows_since(workspace: Workspace, version: Version) -> int:
     if version.kind == "maintain" and version.of_version is not None:
         origin = workspace.state.version(version.product, version.port, version.of_version) or version
     return origin.snapshot_id
-
-
-def _product_input(
-    workspace: Workspace,
-    edge: Edge,
-    found: Mapping[tuple[str, str], Version],
-    heads: Mapping[str, str],
-    tx: Transaction,
-) -> tuple[Input, InputPin]:
-    version = found.get((edge.origin, edge.origin_port))
-    if version is None:
-        raise NotFoundError(
-            f"{edge.product} reads {edge.name}, which has no published version",
-            hint=f"raymesh run +{edge.product} builds what it needs first",
-            spans=(edge.span,) if edge.span else (),
-        )
-    if heads.get(version.table) == version.metadata_location:
-        given = Input(edge.name, scan_of(workspace.storage, version, tx), version.number, version.snapshot_id)
-        return given, InputPin(edge.name, version.number, version.snapshot_id)
-    # another program wrote the table: what is read has no version of ours, only metadata
-    pin = {"metadata": heads.get(version.table, "")}
-    return Input(edge.name, workspace.tables.scan(version.table)), InputPin(edge.name, None, None, pin)
-
-
-def _source_input(workspace: Workspace, edge: Edge) -> tuple[Input, InputPin]:
-    source = workspace.graph.sources[edge.origin]
-    spec = source.document.model.model_dump(by_alias=True, exclude_none=True)
-    s3 = workspace.spec.storage.s3
-    if "storage" not in spec and s3 is not None:
-        spec["storage"] = s3.model_dump(by_alias=True, exclude_none=True)
-    pin = registry.load("sources", spec["type"])().pin(spec, str(workspace.root))
-    given = Input(edge.name, SourceScan(edge.name, spec["type"], spec, pin))
-    return given, InputPin(edge.name, None, None, pin)
 
 
 def _parts(product: Product, now: _Now) -> dict[str, Any]:
@@ -248,17 +200,18 @@ class _Frame:
 
 
 def _plan(workspace: Workspace, product: Product, now: _Now, frame: _Frame) -> BuildPlan:
+    inputs = tuple(input_of(workspace, product, pin, now.known) for pin in now.pins)
     outputs = tuple(_output(workspace, port, now, frame) for port in product.ports)
     return BuildPlan(
         product=product.name,
         run_id=frame.run_id,
         root=str(workspace.root),
-        inputs=now.inputs,
+        inputs=inputs,
         outputs=outputs,
         limits=limits_for(workspace, product.name, frame.options.jobs),
         fingerprint=frame.fingerprint,
         storage=access(workspace),
-        references=referenced(workspace, outputs, {i.name for i in now.inputs}),
+        references=referenced(workspace, outputs, {i.name for i in inputs}),
     )
 
 
@@ -282,7 +235,7 @@ def _output(workspace: Workspace, port: Port, now: _Now, frame: _Frame) -> Outpu
     appends = (
         _appends(port, version, frame) and now.untouched(port.name) and now.untouched_quarantine([port.name])
     )
-    files = now.kept.get(port.name, ()) if appends else ()
+    files = workspace.state.files(version) if appends and version else ()
     checks = compile_checks(
         port.contract,
         port=port.name,

@@ -63,7 +63,9 @@ def _held(held: Held) -> dict[str, Any]:
 @quarantine.command("show")
 @click.argument("product", shell_complete=complete_product)
 @click.option("--rule", help="Only rows that break this check (its id, as `ls` shows it).")
-@click.option("--limit", type=click.IntRange(0), default=SHOWN, show_default=True, help="At most so many rows.")
+@click.option(
+    "--limit", type=click.IntRange(0), default=SHOWN, show_default=True, help="At most so many rows."
+)
 @output_option
 @click.pass_obj
 def show(folder: str | None, product: str, rule: str | None, limit: int, output: str) -> int:
@@ -121,7 +123,10 @@ def _replayed(found: Replayed) -> dict[str, Any]:
         "rows": found.rows,
         "passed": found.passed,
         "advice": found.advice,
-        "run": found.report.to_json() if found.report else None,
+        "status": found.report.status if found.report else None,
+        "reason": found.report.reason if found.report else None,
+        "run_id": found.report.run_id if found.report else None,
+        "failing": list(found.report.failing) if found.report else [],
     }
 
 

@@ -132,3 +132,37 @@ def test_a_bucket_that_does_not_exist_is_a_storage_error(bench: S3Bench) -> None
     outputs = tuple(replace(o, location="s3://no-such-bucket-here/x") for o in plan.outputs)
     with pytest.raises(StorageError):
         bench.run(replace(plan, outputs=outputs))
+
+
+def test_rows_are_set_aside_in_an_object_store(bench: S3Bench) -> None:
+    from datetime import UTC, datetime
+
+    from raymesh.mesh.plan import Quarantine
+    from raymesh.quality.model import Check
+    from raymesh.spec.expression import Column, Compare, Value
+
+    place = Quarantine(
+        port="quarantine",
+        table="d.p__quarantine",
+        location=f"{bench.bucket.address}/warehouse/d/p__quarantine/data",
+        limit=0.1,
+        at=datetime(2024, 5, 1, tzinfo=UTC),
+    )
+    small = Check(
+        "small",
+        "row",
+        "maximum",
+        columns=("id",),
+        violates=Compare(">", Column(("id",)), Value(94)),
+        on_violation="quarantine",
+    )
+    rows = "select range as id from range(100)"
+    staged = bench.sql(rows, columns(id="bigint"), checks=(small,), quarantine=place)
+    assert staged.quarantine is not None
+    assert (len(bench.rows(staged)), len(bench.rows(staged.quarantine))) == (95, 5)
+    files = [f.path for s in (staged, staged.quarantine) for f in s.files]
+    assert sorted(f.removeprefix("s3://") for f in files) == bench.objects()
+    strict = replace(small, violates=Compare(">", Column(("id",)), Value(50)))
+    too_many = bench.sql(rows, columns(id="bigint"), checks=(strict,), quarantine=place)
+    assert too_many.over_limit == 49
+    assert len(bench.objects()) == len(files) + len(too_many.files)

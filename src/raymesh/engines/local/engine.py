@@ -17,12 +17,11 @@ from raymesh.engines.kernel import duck
 from raymesh.engines.kernel import storage as stores
 from raymesh.engines.kernel.build import Written, is_python, write_output
 from raymesh.engines.kernel.fieldids import require_field_ids
-from raymesh.engines.kernel.inputs import bind_empty
-from raymesh.engines.kernel.query import shape, user_query
 from raymesh.engines.kernel.reading import read_scan
 from raymesh.engines.kernel.sqltext import quote, texts
 from raymesh.engines.kernel.types import UNTYPED, UnstorableTypeError, from_duckdb
 from raymesh.engines.kernel.write import Target, staging
+from raymesh.engines.local.binder import Binder
 from raymesh.engines.local.watch import Watch
 from raymesh.engines.local.workers import Workers
 from raymesh.errors import TransformError
@@ -74,6 +73,7 @@ class LocalEngine:
         self.limits = limits or machine_limits()
         self.storage = storage or {}
         self._workers = Workers()
+        self._binder = Binder(self.limits)
         self._swept: set[str] = set()
         self._lock = threading.Lock()
 
@@ -85,11 +85,7 @@ class LocalEngine:
         Raises TransformError: with line and column when the query is wrong, with the column's name when its
         type cannot be stored.
         """
-        with duck.session(self.limits) as con:
-            for name, schema in inputs.items():
-                bind_empty(con, name, schema)
-            duck.lock(con)
-            found = shape(con, user_query(con, sql, file))
+        found = self._binder.bind(sql, inputs, file)
         return tuple(_described(name, kind) for name, kind in zip(found.columns, found.types, strict=True))
 
     def build(self, plan: BuildPlan, control: Control) -> BuildOutcome:
@@ -239,6 +235,7 @@ class LocalEngine:
 
     def close(self) -> None:
         self._workers.close()
+        self._binder.close()
 
     def _sweep(self, scratch: str) -> None:
         """Once per scratch folder: remove what killed processes left."""
