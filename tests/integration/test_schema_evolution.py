@@ -64,12 +64,12 @@ def test_a_renamed_column_keeps_its_field(root: Path, how: str) -> None:
     table(root, "SELECT 1 AS a", a=before)
     publish(root)
     ids = field_ids(root)
-    table(root, "SELECT 1 AS b", "2.0.0", b=after)
+    table(root, "SELECT 1 AS b", "1.1.0", b=after)
     publish(root)
     assert field_ids(root) == {"b": ids["a"]}
     assert (columns(root, "shop.table"), columns(root, "shop.table", 1)) == (["b int32"], ["a int32"])
     assert rows(root, "shop.table", 1) == [(1,)]
-    table(root, "SELECT 2 AS b", "2.0.0", b=after)
+    table(root, "SELECT 2 AS b", "1.1.0", b=after)
     publish(root)
     assert field_ids(root) == {"b": ids["a"]}, "a contract may keep saying where a column came from"
 
@@ -183,7 +183,7 @@ def test_downstream_sees_a_renamed_input_column_under_its_new_name(root: Path) -
     write_product(root, "shop.copy", {"x": "integer"}, sql="SELECT a AS x FROM shop.table")
     publish(root)
     renamed = {"physicalType": "integer", "customProperties": settings_of(renamedFrom="a")}
-    table(root, "SELECT 5 AS b", "2.0.0", b=renamed)
+    table(root, "SELECT 5 AS b", "1.1.0", b=renamed)
     write_product(root, "shop.copy", {"x": "integer"}, sql="SELECT b AS x FROM shop.table")
     publish(root)
     assert rows(root, "shop.copy") == [(5,)]

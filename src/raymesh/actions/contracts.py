@@ -173,26 +173,30 @@ def pending_changes(
 def refuse_breaking(product: Product, current: Mapping[str, Version]) -> None:
     """Raise BreakingChangeError when a contract breaks what is published without a new major version.
 
-    The error lists every breaking change with its place in the contract.
+    The error lists every breaking change with its place in the contract. A declared rename is not held back:
+    field ids carry the rows over, and `validate` finds the readers in the mesh that use the old name.
     """
     for port in product.ports:
         version = current.get(port.name)
         if version is None or version.contract == port.documents.contract.raw:
             continue
         found = compare(version.contract, port.documents.contract.raw)
-        if found.breaking and not found.announced:
-            raise _refusal(port, version, found)
+        held = [c for c in found.breaking if (c.kind, c.field) != ("change", "name")]
+        if held and not found.announced:
+            raise _refusal(port, version, found, held)
 
 
-def _refusal(port: Port, version: Version, found: Comparison) -> BreakingChangeError:
-    listed = "".join(f"\n  {change}" for change in found.breaking)
-    number = len(found.breaking)
+def _refusal(
+    port: Port, version: Version, found: Comparison, held: Sequence[Change]
+) -> BreakingChangeError:
+    listed = "".join(f"\n  {change}" for change in held)
+    number = len(held)
     return BreakingChangeError(
         f"{port.table}: {number} {'changes break' if number > 1 else 'change breaks'} readers of version "
         f"{version.number} (contract {found.old_version}):{listed}",
         hint=f"raise it to a new major version, {found.suggested_version}, in {port.documents.contract.path} and "
         "product.yaml; or leave this contract as it is and promise the new shape on a port beside it",
-        spans=tuple(dict.fromkeys(_span(port, c) for c in found.breaking)),
+        spans=tuple(dict.fromkeys(_span(port, c) for c in held)),
     )
 
 
