@@ -28,6 +28,7 @@ from lives import (
 from meshes import write_mesh, write_product, write_source
 from raymesh.actions.ids import new_id
 from raymesh.actions.quarantine import Replayed, listing, replay
+from raymesh.errors import CommitUnknownError
 from raymesh.spi import faults
 from raymesh.spi.state import Run
 
@@ -473,3 +474,19 @@ def test_what_a_killed_builder_set_aside_is_removed(root: Path) -> None:
     assert staged(root, ASIDE) == {str(left)}
     publish(root, refresh=True)
     assert not left.exists()
+
+
+def test_a_commit_that_was_lost_leaves_neither_table(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers(root)
+
+    def lose(point: str) -> None:
+        if point == "before_commit":
+            raise CommitUnknownError("the answer was lost")
+
+    monkeypatch.setattr(faults, "observer", lose)
+    report = run(root)["shop.numbers"]
+    monkeypatch.undo()
+    assert report.status == "failed"
+    assert "did not take effect" in report.reason
+    assert staged(root, "shop.numbers") == staged(root, ASIDE) == set()
+    assert publish(root)["shop.numbers"].quarantined == 2

@@ -165,6 +165,7 @@ def _close(work: _Attempt, error: BaseException) -> None:
 
 def _judge_and_publish(work: _Attempt) -> ProductReport:
     engine = work.invocation.engine(work.decision.engine)
+    work.invocation.prepare()
     control = Control(progress=work.invocation.emit, cancelled=lambda: work.invocation.cancelled)
     outcome = engine.build(work.plan, control)
     with _removed_unless_published(work, outcome) as staged:

@@ -52,6 +52,7 @@ class Invocation:
         self._engines: dict[str, Engine] = {}
         self._leases: dict[str, Lease] = {}
         self._lock = threading.Lock()
+        self._prepared: threading.Thread | None = None
         self._stop = threading.Event()
         self._closed = threading.Event()
         self._heart = threading.Thread(target=self._beat, name="raymesh-leases", daemon=True)
@@ -71,6 +72,14 @@ class Invocation:
         """Raise CancelledError when the command was told to stop."""
         if self._stop.is_set():
             raise CancelledError("stopped on request; nothing was published")
+
+    def prepare(self) -> None:
+        """Let the table store get ready while the first build computes."""
+        with self._lock:
+            if self._prepared is None:
+                tables = self.workspace.tables
+                self._prepared = threading.Thread(target=tables.prepare, name="raymesh-prepare", daemon=True)
+                self._prepared.start()
 
     def engine(self, name: str) -> Engine:
         with self._lock:
@@ -136,6 +145,8 @@ class Invocation:
         """Stop renewing and close the engines."""
         self._closed.set()
         self._heart.join(timeout=5)
+        if self._prepared is not None:
+            self._prepared.join()
         for engine in self._engines.values():
             engine.close()
 

@@ -68,6 +68,10 @@ class TableStore(Protocol):
 
     shares_state: bool
 
+    def prepare(self) -> None:
+        """Load what `stage` needs; called in a thread of its own while an engine computes."""
+        ...
+
     def location(self, table: str) -> str:
         """Where the table's data files belong (a directory or prefix, created on demand)."""
         ...

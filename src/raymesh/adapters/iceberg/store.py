@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from raymesh.adapters.iceberg.files import Files, LocalFiles, ObjectFiles, storage_errors
@@ -47,6 +48,9 @@ class IcebergTables:
         )
 
     # ── where things are ─────────────────────────────────────────────────────────────────────
+
+    def prepare(self) -> None:
+        import_module("raymesh.adapters.iceberg.staging")
 
     def location(self, table: str) -> str:
         """The folder or prefix for the table's data files; a folder is made when it is missing."""
