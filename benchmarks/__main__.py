@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from benchmarks import customer_360, documents, memory
+from benchmarks import contract, customer_360, documents, memory
 from benchmarks.measure import HERE, Figure, machine
 
 SUITES: dict[str, tuple[str, Callable[..., Iterator[Figure]]]] = {
     "customer_360": ("A governed product, TPC-H scale 1", customer_360.run),
     "memory": ("More data than memory", memory.run),
+    "contract": ("A contract over 20 million rows", contract.run),
     "documents": ("Everyday commands", documents.run),
 }
 

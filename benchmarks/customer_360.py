@@ -197,7 +197,7 @@ def write_dbt(root: Path, data: Path) -> Path:
     """The same model, contract and rules as a dbt project."""
     (root / "models").mkdir(parents=True)
     (root / "dbt_project.yml").write_text(
-        "name: bench\nversion: \"1.0.0\"\nprofile: bench\nmodel-paths: [models]\n"
+        'name: bench\nversion: "1.0.0"\nprofile: bench\nmodel-paths: [models]\n'
     )
     (root / "profiles.yml").write_text(
         "bench:\n  target: dev\n  outputs:\n    dev: {type: duckdb, path: bench.duckdb, threads: 2}\n"

@@ -88,7 +88,6 @@ KEYS: dict[str, str] = {
     "Settings.incrementalColumn": "append: the column that says which rows are new",
     "Settings.lookback": "append: how far back rows are read again, such as `3d`, or a number for columns of numbers",
     "Settings.onViolation": "what a broken promise does, unless its rule says otherwise",
-    "Settings.quarantineLimit": "0–1: the share of a build's rows that may be set aside; beyond it the build is blocked",
     "Settings.partitionBy": "columns whose values separate files",
     "Settings.sortBy": "columns rows are sorted by within files",
     "Settings.targetFileSize": "size of data files, such as `128MB`",

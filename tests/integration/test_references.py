@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from meshes import write_mesh, write_product
-
 import raymesh
+from meshes import write_mesh, write_product
 
 KEY = {"physicalType": "bigint", "logicalType": "integer", "primaryKey": True, "primaryKeyPosition": 1}
 

@@ -18,7 +18,7 @@ import raymesh
 import raymesh.adapters.iceberg.store
 import raymesh.adapters.state.store
 import raymesh.api
-import raymesh.engines.local.engine  # noqa: F401
+import raymesh.engines.local.engine
 from raymesh.spi import faults
 
 

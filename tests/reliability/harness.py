@@ -9,12 +9,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from meshes import write_mesh, write_product
-from reliability.builder import Orders, main
-
 import raymesh
+from meshes import write_mesh, write_product
 from raymesh.actions.invocation import Invocation, RunOptions
 from raymesh.actions.maintain import MaintainOptions, maintain
+from reliability.builder import Orders, main
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["reliability.builder"])

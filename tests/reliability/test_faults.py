@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from reliability.harness import assert_recovers, assert_sound, build, two_products
 
 import raymesh
 from raymesh.spi.faults import POINTS
+from reliability.harness import assert_recovers, assert_sound, build, two_products
 
 OLD, NEW = (1, 1000), (2, 1500)
 FAULTS = ("raise", "enospc", "exit", "kill", "interrupt")

@@ -186,9 +186,7 @@ def refuse_breaking(product: Product, current: Mapping[str, Version]) -> None:
             raise _refusal(port, version, found, held)
 
 
-def _refusal(
-    port: Port, version: Version, found: Comparison, held: Sequence[Change]
-) -> BreakingChangeError:
+def _refusal(port: Port, version: Version, found: Comparison, held: Sequence[Change]) -> BreakingChangeError:
     listed = "".join(f"\n  {change}" for change in held)
     number = len(held)
     return BreakingChangeError(

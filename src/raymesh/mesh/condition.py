@@ -20,7 +20,14 @@ from raymesh.mesh.reading import did_you_mean
 from raymesh.spec import expression as e
 from raymesh.spec.types import Field, Primitive, Struct, TableSchema
 
-_COMPARE: dict[type[exp.Expr], Any] = {exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">="}
+_COMPARE: dict[type[exp.Expr], Any] = {
+    exp.EQ: "=",
+    exp.NEQ: "<>",
+    exp.LT: "<",
+    exp.LTE: "<=",
+    exp.GT: ">",
+    exp.GTE: ">=",
+}
 
 
 def parse_condition(text: str, schema: TableSchema) -> e.Expression:
@@ -34,7 +41,11 @@ def parse_condition(text: str, schema: TableSchema) -> e.Expression:
     except SqlglotError as error:
         raise UsageError(f"the condition cannot be read: {text}", hint=_HINT) from error
     where = tree.args.get("where")
-    if not isinstance(tree, exp.Select) or where is None or set(_present(tree)) - {"expressions", "where", "kind"}:
+    if (
+        not isinstance(tree, exp.Select)
+        or where is None
+        or set(_present(tree)) - {"expressions", "where", "kind"}
+    ):
         raise UsageError(f"this is more than a condition: {text}", hint=_HINT)
     return _Builder(schema, text).condition(where.this)
 
@@ -144,7 +155,9 @@ class _Builder:
                     moment = datetime.fromisoformat(text)
                     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         except ValueError as error:
-            raise UsageError(f"'{text}' is no {field.type} for column {field.name}", hint="write it as in ISO 8601") from error
+            raise UsageError(
+                f"'{text}' is no {field.type} for column {field.name}", hint="write it as in ISO 8601"
+            ) from error
         return text
 
     def _refused(self, node: exp.Expr) -> UsageError:

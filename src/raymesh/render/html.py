@@ -21,7 +21,8 @@ SHOWN = 200
 def mesh_card(graph: Graph, name: str) -> str:
     """A mesh: its products by domain."""
     rows = [
-        (d.name, _owner_team(d), ", ".join(p.split(".", 1)[1] for p in d.products)) for d in graph.domains.values()
+        (d.name, _owner_team(d), ", ".join(p.split(".", 1)[1] for p in d.products))
+        for d in graph.domains.values()
     ]
     return card(f"Mesh {name}", "", table(("domain", "owner", "products"), rows))
 

@@ -20,8 +20,8 @@ def names(group: Group) -> tuple[str, ...]:
 @cache
 def load(group: Group, name: str) -> Any:
     """The object registered as `name`; raises NotFoundError that lists what there is."""
-    found = [e for e in entry_points(group=f"raymesh.{group}", name=name)]
+    found = tuple(entry_points(group=f"raymesh.{group}", name=name))
     if not found:
         known = ", ".join(names(group)) or "none"
         raise NotFoundError(f"no {group.rstrip('s')} is called {name!r}", hint=f"installed: {known}")
-    return next(iter(found)).load()
+    return found[0].load()

@@ -36,7 +36,9 @@ class S3Bench(Bench):
 
     def plan(self, *args, **more):
         plan = super().plan(*args, **more)
-        outputs = tuple(replace(o, location=f"{self.bucket.address}/warehouse/d/p/data") for o in plan.outputs)
+        outputs = tuple(
+            replace(o, location=f"{self.bucket.address}/warehouse/d/p/data") for o in plan.outputs
+        )
         return replace(plan, outputs=outputs, storage={"s3": self.bucket.storage})
 
     def objects(self) -> list[str]:

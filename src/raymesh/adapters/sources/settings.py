@@ -87,8 +87,8 @@ def read_settings(spec: Mapping[str, Any], root: str) -> Settings:
 
 
 def settings_of(scan: SourceScan, root: str) -> Settings:
-    """Settings of a planned source, which is named as transforms name it."""
-    return read_settings({**scan.spec, "name": scan.name, "type": scan.type}, root)
+    """Settings of a planned source; transforms name it `source.<name>`."""
+    return read_settings({**scan.spec, "name": scan.name.removeprefix("source."), "type": scan.type}, root)
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,10 +65,14 @@ class Report:
         try:
             found = json.loads(said[said.index("{") :])
             position = found.get("position")
-            if (inner := found["exception_message"].find('{"exception_type"')) >= 0:  # told by a writing thread
+            if (
+                inner := found["exception_message"].find('{"exception_type"')
+            ) >= 0:  # told by a writing thread
                 found = json.loads(found["exception_message"][inner:])
             kind, message = found["exception_type"], found["exception_message"]
-            if kind == "Invalid" and message.startswith("Traceback"):  # a file system written in Python failed
+            if kind == "Invalid" and message.startswith(
+                "Traceback"
+            ):  # a file system written in Python failed
                 kind, message = "IO", message.strip().rpartition("\n")[2]
             return cls(kind, message, int(position) if position else None)
         except (ValueError, KeyError, TypeError):  # an error from outside the binder is plain text
@@ -147,15 +151,11 @@ _CORRUPT = re.compile(
     r"|ecompression failure|Failed to read (Parquet )?file|Invalid Parquet|Could not read enough bytes"
     r"|Invalid unicode \(byte sequence|Corrupted file|Malformed JSON|CSV Error|Error when sniffing"
 )
-_QUOTED_FILE = re.compile(
-    r"""[Ff]ile:? ['"]([^'"\n]+)['"]|^\s*file ?= ?(\S+)$""", re.MULTILINE
-)
+_QUOTED_FILE = re.compile(r"""[Ff]ile:? ['"]([^'"\n]+)['"]|^\s*file ?= ?(\S+)$""", re.MULTILINE)
 
 
 def _corrupt(report: Report) -> MeshError | None:
-    if report.kind in ("Binder", "Catalog", "Parser", "Permission") or not _CORRUPT.search(
-        report.message
-    ):
+    if report.kind in ("Binder", "Catalog", "Parser", "Permission") or not _CORRUPT.search(report.message):
         return None
     named = _QUOTED_FILE.search(report.message)
     file = (named[1] or named[2]) if named else None
