@@ -123,7 +123,7 @@ def contract(file: Path) -> dict[str, Any]:
     }
 
 
-def run(rounds: int = 3) -> Iterator[Figure]:
+def run(rounds: int = 2) -> Iterator[Figure]:
     """Whole processes in turn, with the statuses each program gives."""
     file = data()
     programs = venv("datacontract", "datacontract-cli[duckdb]")

@@ -20,7 +20,7 @@ def run(rounds: int = 5) -> Iterator[Figure]:
         for count, bar in ((100, 1.5), (1000, None)):
             root = write_mesh(Path(scratch) / str(count), count)
             took = [
-                process(raymesh("-C", str(root), "validate")) for _ in range(3 if count > 100 else rounds)
+                process(raymesh("-C", str(root), "validate")) for _ in range(1 if count > 100 else rounds)
             ]
             cpu, wall = median(t.cpu for t in took), median(t.wall for t in took)
             yield Figure(
@@ -58,7 +58,7 @@ def _planning(root: Path) -> Iterator[Figure]:
         f"{seconds:.2f} s",
         "≤ 5 s, stretch 1 s",
         seconds <= 5,
-        f"reading and parsing the 30,000 files before took {loaded:.0f} s",
+        f"nothing was published yet; reading and parsing the 30,000 files before took {loaded:.0f} s",
     )
 
 
