@@ -1,8 +1,15 @@
 """An ODCS data contract (Bitol, 3.0 – 3.2)."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationInfo,
+    model_validator,
+)
 
 from raymesh.spec.bitol import AuthoritativeDefinition, CustomProperty, TeamMember
 from raymesh.spec.contract_rules import contract_problems
@@ -108,6 +115,8 @@ class Contract(Model):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _follow_the_rules(cls, value: Any, handler: Any, info: ValidationInfo) -> "Contract":
-        model: Contract = validated(value, handler, contract_problems, info)
+    def _follow_the_rules(
+        cls, value: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo
+    ) -> Self:
+        model: Self = validated(value, handler, contract_problems, info)
         return model

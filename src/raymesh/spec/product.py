@@ -1,9 +1,9 @@
 """An ODPS data product (Bitol, 0.9 – 1.1)."""
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import ValidationInfo, model_validator
+from pydantic import ModelWrapValidatorHandler, ValidationInfo, model_validator
 
 from raymesh.spec.bitol import AuthoritativeDefinition, Context, CustomProperty, Synonym, TeamMember
 from raymesh.spec.model import Many, Maybe, Model
@@ -130,8 +130,10 @@ class DataProduct(Model):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _follow_the_rules(cls, value: Any, handler: Any, info: ValidationInfo) -> "DataProduct":
-        model: DataProduct = validated(value, handler, product_problems, info)
+    def _follow_the_rules(
+        cls, value: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo
+    ) -> Self:
+        model: Self = validated(value, handler, product_problems, info)
         return model
 
 

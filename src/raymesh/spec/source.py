@@ -1,9 +1,9 @@
 """sources/<name>.yaml: outside data that transforms of the domain name as `source.<name>`."""
 
 from collections.abc import Iterator
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
-from pydantic import ValidationInfo, model_validator
+from pydantic import ModelWrapValidatorHandler, ValidationInfo, model_validator
 
 from raymesh.spec.mesh import S3Storage
 from raymesh.spec.model import Many, Maybe, Model, Name, PortNumber
@@ -63,8 +63,10 @@ class Source(Model):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _follow_the_rules(cls, value: Any, handler: Any, info: ValidationInfo) -> "Source":
-        model: Source = validated(value, handler, source_problems, info)
+    def _follow_the_rules(
+        cls, value: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo
+    ) -> Self:
+        model: Self = validated(value, handler, source_problems, info)
         return model
 
 
