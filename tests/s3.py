@@ -55,7 +55,8 @@ class Bucket:
 @pytest.fixture(scope="session")
 def s3_endpoint() -> Iterator[str]:
     """The URL of a running server on loopback."""
-    server_module = pytest.importorskip("moto.server", reason="needs the S3 test endpoint")
+    from moto import server as server_module
+
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()

@@ -82,7 +82,8 @@ class ObjectShelf:
 
 @pytest.fixture(scope="module")
 def s3_endpoint() -> Iterator[str]:
-    server_module = pytest.importorskip("moto.server", reason="needs moto[server]")
+    from moto import server as server_module
+
     server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

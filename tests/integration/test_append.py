@@ -234,3 +234,15 @@ def test_a_downstream_append_reads_the_whole_input(root: Path, arrivals: Path) -
     reports = publish(root)
     assert [r.rows for r in reports.values()] == [4, 4]
     assert len(file_states(root, "shop.later")) == 2
+
+
+def test_nan_in_the_incremental_column_is_refused(root: Path) -> None:
+    """Nothing is greater than NaN: as a watermark it would end the table's growth for ever."""
+    sql = "SELECT range AS id, CASE WHEN range = 1 THEN 'nan'::double ELSE range::double END AS at FROM range(3)"
+    columns = {"id": "bigint", "at": "double"}
+    write_product(root, "shop.readings", columns, sql=sql, mode="append", incrementalColumn="at")
+    with raymesh.Mesh.load(root) as mesh:
+        report = mesh.run().reports[0]
+        assert mesh.product("shop.readings").version is None
+    assert report.status == "failed"
+    assert "NaN in the incremental column 'at'" in report.reason

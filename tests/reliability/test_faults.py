@@ -107,3 +107,36 @@ def test_a_fault_during_maintenance_loses_nothing(tmp_path: Path, monkeypatch: p
 
 def test_every_fault_point_is_tested() -> None:
     assert set(BUILD_POINTS) | {"during_maintain"} == set(POINTS)
+
+
+def test_a_rollback_that_fails_is_closed_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from raymesh.actions.ids import new_id
+    from raymesh.actions.invocation import Invocation, RunOptions
+    from raymesh.actions.rollback import rollback
+    from raymesh.spi import faults
+
+    root = two_products(tmp_path / "mesh", 1)
+    with raymesh.Mesh.load(root) as mesh:
+        mesh.run()
+    two_products(root, 2, rows=1500)
+
+    def fail(point: str) -> None:
+        if point == "before_commit":
+            raise RuntimeError("injected")
+
+    with raymesh.Mesh.load(root) as mesh:
+        mesh.run()
+        monkeypatch.setattr(faults, "observer", fail)
+        run_id = new_id()
+        with (
+            Invocation(mesh._workspace, RunOptions(), lambda _: None) as invocation,
+            pytest.raises(RuntimeError),
+        ):
+            rollback(invocation, "shop.first", 1, run_id)
+        monkeypatch.undo()
+        ended = next(r for r in mesh._workspace.state.runs(product="shop.first") if r.run_id == run_id)
+        assert (ended.status, ended.reason) == ("failed", "RuntimeError: injected")
+    assert_sound(root, {NEW})
+    assert_recovers(root, NEW)

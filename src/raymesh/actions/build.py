@@ -138,29 +138,11 @@ def _unchanged(decision: Decision) -> ProductReport:
 
 def _attempt(work: _Attempt) -> ProductReport:
     work.invocation.emit(ProductStarted(work.decision.product, work.decision.engine, work.decision.reason))
-    work.state.start_run(work.run)
     try:
-        return _judge_and_publish(work)
+        with evidence.recorded(work.state, work.run):
+            return _judge_and_publish(work)
     except CommitUnknownError as unknown:
         return _settle_commit(work, unknown)
-    except BaseException as error:  # whatever it is, the run must not stay open
-        _close(work, error)
-        raise
-
-
-def _close(work: _Attempt, error: BaseException) -> None:
-    """Write down how the run ended; when even that fails, the next builder does it (`settle`)."""
-    stopped = isinstance(error, CancelledError | KeyboardInterrupt)
-    reason = error.message if isinstance(error, MeshError) else f"{type(error).__name__}: {error}"
-    ended = replace(
-        work.run,
-        status="interrupted" if stopped else "failed",
-        finished_at=datetime.now(UTC),
-        reason=reason,
-        error=evidence.error_record(error),
-    )
-    with suppress(StorageError):
-        work.state.finish_run(ended)
 
 
 def _judge_and_publish(work: _Attempt) -> ProductReport:
@@ -287,7 +269,7 @@ def _settle_commit(work: _Attempt, unknown: CommitUnknownError) -> ProductReport
         return evidence.report_of_version(version, work.decision.engine, work.decision.reason)
     tables = with_quarantines([o.table for o in work.plan.outputs])
     work.tables.delete_files([p for p, _ in _staged_by(work.run.run_id, tables, work.invocation)])
-    _close(work, unknown)
+    work.state.finish_run(evidence.ended_badly(work.run, unknown))
     raise StorageError(
         f"the database was lost during the commit of {product}; it did not take effect", hint="run again"
     ) from unknown

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from raymesh.actions import evidence
 from raymesh.actions.ids import actor, host, new_id
 from raymesh.actions.limits import limits_for
 from raymesh.actions.planning import access
@@ -151,8 +152,7 @@ def _publish(
         FileRecord(f.path, f.rows, f.bytes, file_state_to_json(states[f.path]) if f.path in states else {})
         for f in staged.files
     ]
-    state.start_run(run)
-    with state.write(lease) as tx:
+    with evidence.recorded(state, run), state.write(lease) as tx:
         tables.commit([change], tx)
         state.replace_files(tx, version, records)
         state.finish_run(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from raymesh.actions.events import ProductReport
-from raymesh.errors import MeshError, TransformError
+from raymesh.errors import CancelledError, CommitUnknownError, MeshError, StorageError, TransformError
 from raymesh.quality.state import file_state_to_json
 from raymesh.spi.state import CheckRecord, FileRecord, LineageEdge, Run, Version
 
@@ -35,6 +36,36 @@ def error_record(error: BaseException) -> dict[str, Any]:
     if isinstance(error, TransformError) and error.traceback_text:
         record["trace"] = error.traceback_text
     return record
+
+
+def ended_badly(run: Run, error: BaseException) -> Run:
+    """The run as an error ended it: `interrupted` when it was told to stop, otherwise `failed`."""
+    stopped = isinstance(error, CancelledError | KeyboardInterrupt)
+    return replace(
+        run,
+        status="interrupted" if stopped else "failed",
+        finished_at=datetime.now(UTC),
+        reason=error.message if isinstance(error, MeshError) else f"{type(error).__name__}: {error}",
+        error=error_record(error),
+    )
+
+
+@contextmanager
+def recorded(state: StateStore, run: Run) -> Iterator[None]:
+    """A run that is open while the block lasts and closed with the reason when it raises.
+
+    The block itself closes it when it publishes. When the outcome of a commit is unknown, or the database is out
+    of reach, the run stays open: the next builder settles it.
+    """
+    state.start_run(run)
+    try:
+        yield
+    except CommitUnknownError:
+        raise
+    except BaseException as error:
+        with suppress(StorageError):
+            state.finish_run(ended_badly(run, error))
+        raise
 
 
 def check_records(verdict: Verdict) -> list[CheckRecord]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from raymesh.actions import evidence
 from raymesh.actions.build import settle
 from raymesh.actions.ids import actor, host
 from raymesh.actions.read import split_name, unpublished
@@ -48,28 +49,29 @@ def rollback(invocation: Invocation, name: str, to: int, run_id: str) -> Version
             actor=actor(),
             host=host(),
         )
-        state.start_run(run)
-        staged = tables.stage(change)
-        now = datetime.now(UTC)
-        version = replace(
-            old,
-            number=current.number + 1,
-            kind="rollback",
-            run_id=run_id,
-            snapshot_id=staged.snapshot_id,
-            metadata_location=staged.metadata_location,
-            fingerprint="",
-            published_at=now,
-            of_version=to,
-        )
-        with state.write(lease) as tx:
-            at("before_commit")
-            tables.commit([staged], tx)
-            state.replace_files(tx, version, state.files(old, within=tx))
-            state.enqueue(tx, "version-published", _told(version))
-            state.finish_run(
-                replace(run, status="published", finished_at=now, rows=old.rows, bytes=old.bytes), within=tx
+        with evidence.recorded(state, run):
+            staged = tables.stage(change)
+            now = datetime.now(UTC)
+            version = replace(
+                old,
+                number=current.number + 1,
+                kind="rollback",
+                run_id=run_id,
+                snapshot_id=staged.snapshot_id,
+                metadata_location=staged.metadata_location,
+                fingerprint="",
+                published_at=now,
+                of_version=to,
             )
+            with state.write(lease) as tx:
+                at("before_commit")
+                tables.commit([staged], tx)
+                state.replace_files(tx, version, state.files(old, within=tx))
+                state.enqueue(tx, "version-published", _told(version))
+                state.finish_run(
+                    replace(run, status="published", finished_at=now, rows=old.rows, bytes=old.bytes),
+                    within=tx,
+                )
     return version
 
 

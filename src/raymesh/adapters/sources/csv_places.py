@@ -53,7 +53,8 @@ def explain(
 
 def _broken_record(files: FileSet, message: str, match: re.Match[str]) -> SourceError:
     line, text, rest = int(match[1]), match[2] or "", match[3]
-    path = (_FILE.search(message) or re.search(r"$()", message)).group(1)  # type: ignore[union-attr]
+    named = _FILE.search(message)
+    path = named[1] if named else ""
     reason = rest.splitlines()[0].strip().rstrip(".")
     column = 1
     if counts := re.match(r"Expected Number of Columns: (\d+) Found: (\d+)", reason):

@@ -90,7 +90,14 @@ def refuse_unplaced(output: Output, written: Sequence[tuple[Any, ...]]) -> None:
     if output.mode != "append" or output.incremental_column is None:
         return
     column = quote(output.incremental_column)
-    nulls = sum(int((row[4] or {}).get(column, {}).get("null_count", 0)) for row in written)
+    said = [(row[4] or {}).get(column, {}) for row in written]
+    nulls = sum(int(s.get("null_count", 0)) for s in said)
+    if any(str(s.get("has_nan", "")).lower() == "true" for s in said):
+        raise ConformError(
+            f"{output.table}: new rows have NaN in the incremental column {output.incremental_column!r}",
+            hint="give these rows a number in the transform, or leave them out there; nothing is greater than NaN, "
+            "so no later row would ever be new",
+        )
     if nulls:
         raise ConformError(
             f"{output.table}: {nulls:,} new row{'s have' if nulls > 1 else ' has'} NULL in the incremental column "
