@@ -12,20 +12,62 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from raymesh.spec.expression import Constant, Expression
+from raymesh.spec.mask import Mask, masked_type
+from raymesh.spec.secrets import SecretRef
 from raymesh.spec.types import Field, TableSchema
+
+EVERY_ROW = Constant(True)
+
+
+@dataclass(frozen=True, slots=True)
+class ViewColumn:
+    """A column as a reader sees it: masked, and NULL in the rows for which `visible` is not true."""
+
+    name: str
+    mask: Mask
+    visible: Expression = EVERY_ROW
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a reader may see of a scan: rows for which `rows` is true, and `columns`; nothing else exists.
+
+    Both are about raw values; masks come after. `key` is where the secret of token masks is found, by
+    whoever computes them.
+    """
+
+    rows: Expression
+    columns: tuple[ViewColumn, ...]
+    key: SecretRef | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
     """Data files of one version, with the schema to read them under, by field id.
 
-    `files` are plain local paths or object-store addresses; `rows` and `bytes` come from metadata.
+    `files` are plain local paths or object-store addresses; `rows` and `bytes` come from metadata. With a
+    `view` engines give what it shows and nothing else; only reads and queries may have one.
     """
 
     schema: TableSchema
     files: tuple[str, ...]
     rows: int = 0
     bytes: int = 0
+    view: View | None = None
+
+    @property
+    def shown(self) -> TableSchema:
+        """The columns a reader gets."""
+        if self.view is None:
+            return self.schema
+        types = {f.name: f for f in self.schema}
+        return TableSchema(
+            tuple(
+                Field(c.name, masked_type(types[c.name].type, c.mask), types[c.name].id)
+                for c in self.view.columns
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True)

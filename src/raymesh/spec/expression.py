@@ -82,8 +82,18 @@ class Present:
     of: tuple[Operand, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """Something known about whoever reads (`principal.region`), in policies only.
+
+    A decision replaces it by the reader's own value; no engine ever sees one.
+    """
+
+    name: str
+
+
 Operand: TypeAlias = (
-    Column | Value | Length | Remainder | DistinctLength | MapKeys | MapValues | Norm | Present
+    Column | Value | Attribute | Length | Remainder | DistinctLength | MapKeys | MapValues | Norm | Present
 )
 
 

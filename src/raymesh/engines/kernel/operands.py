@@ -9,6 +9,7 @@ from raymesh.engines.kernel.comparisons import describe
 from raymesh.engines.kernel.sqltext import quote, text
 from raymesh.errors import UsageError
 from raymesh.spec.expression import (
+    Attribute,
     Column,
     DistinctLength,
     Length,
@@ -75,6 +76,8 @@ def term(operand: Operand, scope: Scope) -> Term:
         case Present(of):
             terms = [f"CAST({term(o, scope).sql} IS NOT NULL AS INTEGER)" for o in of]
             return Term("(" + " + ".join(terms or ["0"]) + ")", _LONG)
+        case Attribute(name):
+            raise UsageError(f"principal.{name} was never decided: no rows can be chosen by it")
         case Value() | Remainder():
             raise UsageError("a constant, or a remainder, stands only in a comparison")
 
