@@ -14,13 +14,16 @@ MeshError
 ├── DataQualityError              a blocking promise of the contract is broken   exit 4
 ├── BreakingChangeError           a change needs a new major version             exit 3
 ├── GovernanceError               a standard or policy forbids it                exit 4
+│   └── BundleRollbackError       policies older than those in force
 ├── AccessDeniedError             the principal may not                          exit 6
 ├── StorageError                  disk, object store or database failed
 │   ├── CorruptFileError          a data or metadata file is torn
+│   ├── AuditTamperedError        the audit log is not as it was signed
 │   └── DiskFullError             no space left
 ├── CommitConflictError           somebody else published first; nothing was changed
 ├── CommitUnknownError            the answer to a commit was lost
 ├── LeaseLostError                another builder took over
+├── ClusterError                  a Ray cluster cannot be reached, or does not have what is asked for
 ├── CancelledError                stopped on request                             exit 130
 └── InternalError                 a fault of raymesh itself; the trace says where
 
@@ -97,7 +100,7 @@ class DocumentsInvalidError(MeshError):
 
     def __init__(self, diagnostics: tuple[Diagnostic, ...]) -> None:
         errors = sum(d.severity == "error" for d in diagnostics)
-        super().__init__(f"{errors} problem{'s' if errors != 1 else ''} in the documents of the mesh")
+        super().__init__(f"{errors} problem{'s' if errors != 1 else ''} in the documents")
         self.diagnostics = diagnostics
 
 
@@ -184,6 +187,10 @@ class GovernanceError(MeshError):
     exit_code = 4
 
 
+class BundleRollbackError(GovernanceError):
+    code = "bundle-rollback"
+
+
 class AccessDeniedError(MeshError):
     code = "access-denied"
     exit_code = 6
@@ -195,6 +202,10 @@ class StorageError(MeshError):
 
 class CorruptFileError(StorageError):
     code = "corrupt-file"
+
+
+class AuditTamperedError(StorageError):
+    code = "audit-tampered"
 
 
 class DiskFullError(StorageError):
@@ -213,6 +224,10 @@ class CommitUnknownError(MeshError):
 class LeaseLostError(MeshError):
     code = "lease-lost"
     retryable = True
+
+
+class ClusterError(MeshError):
+    code = "cluster"
 
 
 class CancelledError(MeshError):

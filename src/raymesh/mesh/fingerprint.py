@@ -45,5 +45,10 @@ def with_part(mark: str, name: str, other: str) -> str:
     return " ".join(f"{n}:{digest}" for n, digest in sorted(parts.items()))
 
 
+def part_of(mark: str, name: str) -> str:
+    """The digest of one part, empty when the mark has no such part."""
+    return _split(mark).get(name, "")
+
+
 def _split(mark: str) -> dict[str, str]:
     return dict(part.split(":", 1) for part in mark.split() if ":" in part)

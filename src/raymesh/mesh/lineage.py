@@ -33,13 +33,15 @@ class ColumnEdge:
     direct    its values are computed from it
     indirect  it decides which rows there are, in which group or order
     opaque    it may come from it: code or a construct nobody can follow stands between
-    `*` stands for every column, where the columns are unknown or too many to write out.
+    `*` stands for every column, where the columns are unknown or too many to write out. `chooses` marks an
+    indirect edge that decides the column's own values (a condition inside a subquery), not which rows there are.
     """
 
     column: str
     source: str
     source_column: str
     kind: Kind
+    chooses: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,14 +162,21 @@ class _Lineage:
             self._spell_out(self.columns or (EVERY,), _source_name(edge), known, "opaque")
 
     def _spell_out(
-        self, columns: Collection[str], source: str, source_columns: Collection[str], kind: Kind
+        self,
+        columns: Collection[str],
+        source: str,
+        source_columns: Collection[str],
+        kind: Kind,
+        *,
+        chooses: bool = False,
     ) -> None:
         if len(columns) * len(source_columns) > SPELLED_OUT:
             columns = (EVERY,)
             source_columns = (
                 source_columns if len(source_columns) <= SPELLED_OUT and kind != "opaque" else (EVERY,)
             )
-        self.edges.update(ColumnEdge(c, source, s, kind) for c in columns for s in source_columns)
+        # the first of equal edges stays, so those that choose come before those of the rows
+        self.edges.update(ColumnEdge(c, source, s, kind, chooses) for c in columns for s in source_columns)
 
     # SQL
 
@@ -196,7 +205,7 @@ class _Lineage:
                 self.reason = f"nobody can tell where `{name}` comes from"
             for table, origin in column.direct:
                 self.edges.add(ColumnEdge(name, self._origin(table), origin, kind))
-            self._indirect((name,), column.indirect)
+            self._indirect((name,), column.indirect, chooses=True)
 
     def _unknown_output(self, name: str) -> None:
         self.reason = f"the query does not name a column `{name}`"
@@ -213,14 +222,16 @@ class _Lineage:
         for table, origins in sources.items():
             self._spell_out(self.columns or (EVERY,), self._origin(table), origins, "opaque")
         for column in found.columns:
-            self._indirect(self.columns or (EVERY,), column.indirect)
+            self._indirect(self.columns or (EVERY,), column.indirect, chooses=True)
 
-    def _indirect(self, columns: Collection[str], origins: Iterable[tuple[str, str]]) -> None:
+    def _indirect(
+        self, columns: Collection[str], origins: Iterable[tuple[str, str]], *, chooses: bool = False
+    ) -> None:
         by_table: dict[str, set[str]] = {}
         for table, origin in origins:
             by_table.setdefault(table, set()).add(origin)
         for table, names in by_table.items():
-            self._spell_out(columns, self._origin(table), names, "indirect")
+            self._spell_out(columns, self._origin(table), names, "indirect", chooses=chooses)
 
 
 def _source_name(edge: Edge) -> str:

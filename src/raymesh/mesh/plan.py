@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from raymesh.spec.expression import Constant, Expression
-from raymesh.spec.mask import Mask, masked_type
+from raymesh.spec.mask import Absent, Mask, masked_type
 from raymesh.spec.secrets import SecretRef
 from raymesh.spec.types import Field, TableSchema
 
@@ -47,7 +47,8 @@ class Scan:
     """Data files of one version, with the schema to read them under, by field id.
 
     `files` are plain local paths or object-store addresses; `rows` and `bytes` come from metadata. With a
-    `view` engines give what it shows and nothing else; only reads and queries may have one.
+    `view` engines give what it shows and nothing else; only reads and queries may have one. `between` are the
+    positions (first, and the one behind the last) of the rows meant in its only file, None for all.
     """
 
     schema: TableSchema
@@ -55,6 +56,7 @@ class Scan:
     rows: int = 0
     bytes: int = 0
     view: View | None = None
+    between: tuple[int, int] | None = None
 
     @property
     def shown(self) -> TableSchema:
@@ -66,6 +68,7 @@ class Scan:
             tuple(
                 Field(c.name, masked_type(types[c.name].type, c.mask), types[c.name].id)
                 for c in self.view.columns
+                if c.name in types and not isinstance(c.mask, Absent)
             )
         )
 
@@ -73,7 +76,8 @@ class Scan:
 @dataclass(frozen=True, slots=True)
 class SourceScan:
     """A source, described and pinned: `spec` is the source document's content, `pin` its version
-    (paths with sizes and times, a table snapshot; empty when the source has no versions)."""
+    (paths with sizes and times, a table snapshot; empty when the source has no versions). An engine that deals a
+    Parquet source out to tasks narrows `files` in the pin, and with `rows` (first, behind last) those of each."""
 
     name: str
     type: str
@@ -185,20 +189,38 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class Demand:
+    """What a build asks of a cluster; None and 0: nothing was said, the engine decides.
+
+    `memory` in bytes. `custom` are amounts of resources that a platform has names for, `labels` are what a node
+    must have. `shared` are the limits of the domain for all its builds together.
+    """
+
+    cpus: float | None = None
+    memory: int | None = None
+    gpus: float = 0.0
+    custom: Mapping[str, float] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    shared: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
-    """What one build may use. Bytes and seconds; `timeout` None means no limit."""
+    """What one build may use. Bytes and seconds; `timeout` None means no limit. `demand` is for clusters."""
 
     memory_bytes: int
     threads: int
     scratch: str
     scratch_bytes: int | None = None
     timeout: float | None = None
+    demand: Demand = field(default_factory=Demand)
 
 
 @dataclass(frozen=True, slots=True)
 class BuildPlan:
     """All that an engine needs to build one product. `references` are tables that no transform reads but
-    that checks compare with, pinned like inputs."""
+    that checks compare with, pinned like inputs. `past` is what its last build on a cluster used, as evidence says;
+    sizes of pieces are chosen from it, rows never depend on it."""
 
     product: str
     run_id: str
@@ -209,6 +231,7 @@ class BuildPlan:
     fingerprint: str = ""
     storage: Mapping[str, Any] = field(default_factory=dict)
     references: tuple[Input, ...] = ()
+    past: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +246,13 @@ class DataFile:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What a build used, measured: seconds, bytes."""
+    """What a build used, measured: seconds, bytes.
+
+    On a cluster also tasks, `retries` of tasks that were lost, the nodes they ran on, nodes that came while the
+    build ran, `piece_bytes` of input that one task worked on at a time, `choices`: what was chosen because
+    nobody said, each with its reason, and `notes`: warnings about how it ran, such as rows that one task had to
+    take alone.
+    """
 
     seconds: float = 0.0
     cpu_seconds: float = 0.0
@@ -231,3 +260,10 @@ class Resources:
     bytes_read: int = 0
     bytes_written: int = 0
     bytes_spilled: int = 0
+    tasks: int = 0
+    retries: int = 0
+    nodes: tuple[str, ...] = ()
+    nodes_added: int = 0
+    piece_bytes: int = 0
+    choices: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # reading published data needs these names, not the models of
     from raymesh.errors import Diagnostic, SourceSpan
     from raymesh.spec.contract import Contract
     from raymesh.spec.domain import DomainSpec
+    from raymesh.spec.governance_files import GovernanceDocuments
     from raymesh.spec.mesh import MeshSpec
     from raymesh.spec.product import DataProduct
     from raymesh.spec.settings import Settings
@@ -94,12 +95,13 @@ class DomainDocuments:
 
 @dataclass(frozen=True, slots=True)
 class MeshDocuments:
-    """Every document of a mesh; `diagnostics` holds the warnings."""
+    """Every document of a mesh; `diagnostics` holds the warnings. `governance` is None for a mesh without any."""
 
     root: Path
     document: Document[MeshSpec]
     domains: tuple[DomainDocuments, ...]
     diagnostics: tuple[Diagnostic, ...] = ()
+    governance: GovernanceDocuments | None = None
 
     @property
     def products(self) -> tuple[ProductDocuments, ...]:

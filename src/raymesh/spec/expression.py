@@ -10,7 +10,7 @@ neither selects nor violates.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Literal, TypeAlias
 
 
@@ -170,3 +170,14 @@ class Constant:
 
 
 Expression: TypeAlias = Compare | IsNull | IsNaN | In | Matches | AnyItem | And | Or | Not | Constant
+
+
+def columns_of(part: object) -> frozenset[str]:
+    """The columns (or the structs) that an expression names; items of lists are none."""
+    if isinstance(part, Column):
+        return frozenset(part.path[:1]) - {"$item"}
+    if isinstance(part, tuple):
+        return frozenset(name for item in part for name in columns_of(item))
+    if not is_dataclass(part):
+        return frozenset()
+    return frozenset(name for f in fields(part) for name in columns_of(getattr(part, f.name)))

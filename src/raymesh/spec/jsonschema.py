@@ -107,6 +107,10 @@ def _quality(part: Schema) -> None:
     _add_rules(QUALITY_RULES)(part)
 
 
+def _two_people(part: Schema) -> None:
+    part["properties"]["approvedBy"] |= {"minItems": 2, "uniqueItems": True}
+
+
 _ADDITIONS: dict[str, Callable[[Schema], None]] = {
     "Server": _server,
     "Relationship": _relationship,
@@ -115,6 +119,7 @@ _ADDITIONS: dict[str, Callable[[Schema], None]] = {
     "SchemaObject": _object,
     "QualityRule": _quality,
     "Source": _add_rules(SOURCE_RULES),
+    "StandardException": _two_people,
 }
 
 

@@ -9,7 +9,9 @@ from typing import TypeVar
 from raymesh.errors import Diagnostic, DocumentsInvalidError, SourceSpan
 from raymesh.spec.contract import Contract
 from raymesh.spec.crossing import check_domain, check_mesh
+from raymesh.spec.crossing_people import check_people
 from raymesh.spec.crossing_ports import check_contract, check_ports
+from raymesh.spec.crossing_tags import check_tags
 from raymesh.spec.documents import (
     DEFAULT_PORT,
     Document,
@@ -20,6 +22,7 @@ from raymesh.spec.documents import (
     TransformFiles,
 )
 from raymesh.spec.domain import DomainSpec
+from raymesh.spec.governance_files import read_governance
 from raymesh.spec.mesh import MeshSpec
 from raymesh.spec.model import Model
 from raymesh.spec.product import DataProduct
@@ -46,10 +49,13 @@ def load_mesh(root: Path, env: Mapping[str, str]) -> MeshDocuments:
     domains = tuple(
         found for name in _folders(reader, "domains") if (found := _domain(reader, f"domains/{name}", name))
     )
+    governance = read_governance(reader)
     check_mesh(reader, domains)
+    check_tags(reader, domains, governance)
+    check_people(reader, document, domains, governance)
     _raise_errors(reader)
     assert document is not None  # noqa: S101  # a missing document is an error, raised above
-    return MeshDocuments(root, document, domains, _ordered(reader.diagnostics))
+    return MeshDocuments(root, document, domains, _ordered(reader.diagnostics), governance)
 
 
 def load_contract(path: Path, env: Mapping[str, str]) -> Document[Contract]:
@@ -114,7 +120,7 @@ def _folders(reader: Reader, path: str) -> tuple[str, ...]:
 def _domain(reader: Reader, directory: str, name: str) -> DomainDocuments | None:
     document = _named(reader, f"{directory}/domain.yaml", DomainSpec, "raymesh new domain writes one")
     for file in _listing(reader.root / directory).files:
-        _stray(reader, f"{directory}/{file}", ("domain.yaml",))
+        _stray(reader, f"{directory}/{file}", ("domain.yaml", "standards.yaml"))
     sources = [
         _source(reader, f"{directory}/sources/{file}")
         for file in _listing(reader.root / directory / "sources").files

@@ -16,7 +16,18 @@ from raymesh.spec.yaml import YamlDocument, read_yaml
 
 M = TypeVar("M", bound=Model)
 
-_KINDS = ("Mesh", "Domain", "Source", "DataProduct", "DataContract")
+_KINDS = (
+    "Mesh",
+    "Domain",
+    "Source",
+    "DataProduct",
+    "DataContract",
+    "Policies",
+    "PolicyTests",
+    "Classifications",
+    "Standards",
+    "Users",
+)
 
 
 class Reader:
@@ -95,7 +106,7 @@ def _modelled(
         result = model.model_validate(resolved, context=warnings)
     except ValidationError as error:
         found = problems_of(error, model, raw)
-        other = [p for p in found if p.loc == ("kind",) and raw["kind"] in _KINDS]
+        other = [p for p in found if p.loc == ("kind",) and raw.get("kind") in _KINDS]
         if other:  # another kind of document: what its keys are is no matter
             return None, other
         problems += [p for p in found if p.loc not in unresolved]

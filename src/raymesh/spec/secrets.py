@@ -15,6 +15,7 @@ _URL_PASSWORD = re.compile(
     r"^[a-zA-Z][\w+.-]*://[^/?#]*?:([^/?#]*)@|[?&;](?:password|passwd|pwd|secret|token)=([^&;]*)",
     re.IGNORECASE,
 )
+_HIDDEN = "\0"
 
 
 class SecretRef:
@@ -106,9 +107,9 @@ def reveal(value: Any, env: Mapping[str, str], root: Path | None = None) -> Any:
 
 def holds_password(text: str) -> bool:
     """Whether an address carries a password in plain text (`scheme://user:password@host`)."""
-    match = _URL_PASSWORD.search(text)
+    match = _URL_PASSWORD.search(REFERENCE.sub(_HIDDEN, text))  # a reference has a colon of its own
     found = match and (match[1] or match[2])
-    return bool(found) and REFERENCE.fullmatch(str(found)) is None
+    return bool(found) and found != _HIDDEN
 
 
 def _reference(value: Any) -> SecretRef:

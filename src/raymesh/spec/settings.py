@@ -50,6 +50,9 @@ class Settings(Model):
     `target_file_size` in bytes, `timeout` in seconds, `minimum_quality` 0–1. `quarantine_limit` is the share
     (0–1) of a build's rows that may be set aside; beyond it the build is blocked. `lookback` is in seconds
     for columns of dates and times and a plain difference for columns of numbers.
+
+    Of contracts only: `purposes` data may be used for (None: any) and `consent`, which maps a purpose to the
+    boolean column in which a subject consented to it. `legal_hold` is the reason why no version may expire.
     """
 
     engine: Maybe[EngineName] = None
@@ -67,6 +70,9 @@ class Settings(Model):
     minimum_quality: Maybe[Annotated[float, Field(ge=0, le=1)]] = None
     snapshots: Maybe[SnapshotPolicy] = None
     refresh: Maybe[Refresh] = None
+    purposes: Maybe[Many[str]] = None
+    consent: dict[str, str] = Field(default_factory=dict)
+    legal_hold: Maybe[str] = None
 
 
 class PropertySettings(Model):

@@ -20,7 +20,12 @@ PLACEHOLDERS = frozenset({"table", "column", "object", "property", "measure"})
 
 SECRET_FIELDS: dict[str, frozenset[Loc]] = {
     "Mesh": frozenset(
-        [("state",), *(("storage", "s3", key) for key in ("accessKeyId", "secretAccessKey", "sessionToken"))]
+        [
+            ("state",),
+            *(("storage", "s3", key) for key in ("accessKeyId", "secretAccessKey", "sessionToken")),
+            *(("keys", key) for key in ("tokens", "audit")),
+            ("engines", "ray", "token"),
+        ]
     ),
     "Source": frozenset(
         [
@@ -125,7 +130,7 @@ class _Resolver:
 
     def _secret_elsewhere(self, token: str, loc: Loc) -> None:
         message = f"a secret (`{shortened(token)}`) cannot stand here"
-        way = "secrets belong in a mesh's `state` and `storage` keys and a source's `user`, `password`, `storage` keys"
+        way = "secrets belong in a mesh's `state`, `storage` and `keys` keys and a source's `user`, `password`, `storage` keys"
         self._report(loc, "misplaced-secret", message, way)
 
     def _report(self, loc: Loc, code: str, message: str, way_out: str) -> None:
