@@ -71,7 +71,7 @@ def test_the_tables_are_those_the_queries_are_built_from(state: SqlStateStore) -
     for table in schema.metadata.tables.values():
         made = {c["name"]: (_kind(c["type"]), c["nullable"]) for c in found.get_columns(table.name)}
         expected = {c.name: (_kind(c.type), bool(c.nullable)) for c in table.columns}
-        if table is schema.outbox:  # numbered by each database in its own way
+        if table in (schema.outbox, schema.acts):  # numbered by each database in its own way
             assert made.pop("id")[0] in ("INTEGER", "BIGINT")
             del expected["id"]
         assert made == expected, table.name
@@ -142,9 +142,9 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(
     with empty.write() as tx:
         migrations.upgrade(tx.handle, to=1)
     monkeypatch.setattr(migrations, "NAMES", (*migrations.NAMES, "m9999_missing"))
-    monkeypatch.setattr(migrations, "NEWEST", 3)
+    monkeypatch.setattr(migrations, "NEWEST", migrations.NEWEST + 1)
     with pytest.raises(ModuleNotFoundError), empty.write() as tx:
-        migrations.upgrade(tx.handle, to=3)
+        migrations.upgrade(tx.handle, to=migrations.NEWEST)
     assert "is_current" not in {c["name"] for c in inspect(empty.engine).get_columns("raymesh_versions")}
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from raymesh.errors import MeshError
     from raymesh.mesh.plan import BuildPlan, DataFile, Resources, Scan, SourceScan
     from raymesh.quality.model import Check, Measurements
     from raymesh.spec.expression import Expression
@@ -60,12 +61,51 @@ class Inspection:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a build is: `fraction` 0–1 or None when unknown, `rows` written so far."""
+    """How far a build is: `fraction` 0–1 or None when unknown, `rows` and `bytes` written so far; on a cluster also
+    `tasks` that ended and bytes that are `spilled` now."""
 
     product: str
     phase: str
     fraction: float | None = None
     rows: int | None = None
+    bytes: int | None = None
+    tasks: int | None = None
+    spilled: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRead:
+    """What a stage reads: an input of the product or an earlier stage, and how a task gets it: a share of its
+    `files`, all of it (`whole`), or by `exchange` the rows that share a value of `key`. Rows and bytes in memory
+    are estimates."""
+
+    source: str
+    how: str
+    key: tuple[str, ...] = ()
+    rows: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStage:
+    """One step of making an output: `runs` is `files`, `partitions` or `one` task, `why` says the reason."""
+
+    output: str
+    name: str
+    runs: str
+    why: str
+    reads: tuple[PlannedRead, ...] = ()
+    rows: int | None = None
+    bytes: int | None = None
+    sql: str | None = None
+
+
+class Explains(Protocol):
+    """An engine that can tell how it would build, without starting anything."""
+
+    def explain(self, plan: BuildPlan) -> tuple[PlannedStage, ...]:
+        """The stages of every output in the order they run. Raises SourceError."""
+        ...
 
 
 @dataclass(slots=True)
@@ -124,5 +164,22 @@ class Engine(Protocol):
     def query(self, sql: str, inputs: Mapping[str, Scan]) -> pa.RecordBatchReader:
         """Answer one SELECT over named scans in a sandbox that can see nothing else."""
         ...
+
+    def close(self) -> None: ...
+
+
+class TableQueries(Protocol):
+    """Queries over tables in memory, in a locked database that holds nothing else. Keys are the files queries
+    stand in; an answer is the error in place of the rows when a query is wrong."""
+
+    def named_tables(
+        self, queries: Mapping[str, str], known: Collection[str]
+    ) -> dict[str, frozenset[str] | MeshError]:
+        """The tables each query names, in lower case; nothing is run. `known` are those there are."""
+        ...
+
+    def answers(
+        self, queries: Mapping[str, str], tables: Mapping[str, pa.Table]
+    ) -> dict[str, pa.Table | MeshError]: ...
 
     def close(self) -> None: ...

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from raymesh.errors import NotFoundError
 
-Group = Literal["engines", "tables", "states", "sources", "checks"]
+Group = Literal["engines", "tables", "states", "sources", "checks", "identities", "clusters"]
 
 
 @cache
@@ -23,5 +23,6 @@ def load(group: Group, name: str) -> Any:
     found = tuple(entry_points(group=f"raymesh.{group}", name=name))
     if not found:
         known = ", ".join(names(group)) or "none"
-        raise NotFoundError(f"no {group.rstrip('s')} is called {name!r}", hint=f"installed: {known}")
+        one = "identity" if group == "identities" else group.rstrip("s")
+        raise NotFoundError(f"no {one} is called {name!r}", hint=f"installed: {known}")
     return found[0].load()

@@ -10,6 +10,7 @@ from datetime import date, datetime, time
 from decimal import Decimal as Number
 from typing import TYPE_CHECKING, Any
 
+from raymesh.errors import InternalError
 from raymesh.spec.types import Decimal, Field, List, Map, Primitive, Struct, Type
 
 if TYPE_CHECKING:
@@ -121,19 +122,28 @@ def fields_of(names: Iterable[str], duckdb_types: Iterable[Any]) -> tuple[Field,
     return tuple(Field(name, type_of(kind)) for name, kind in zip(names, duckdb_types, strict=True))
 
 
-def scan_sql(scan: Scan, file_column: str | None = None) -> str:
+def scan_sql(scan: Scan, file_column: str | None = None, row_column: str | None = None) -> str:
     """A SELECT of all columns of `scan`, its Parquet files read by field id at every depth.
 
     Every file must carry field ids: a file without them would read as NULL. `file_column` names one more
-    column with the path of the file each row comes from.
+    column with the path of the file each row comes from, `row_column` one with its number there. A scan with a view has no such text: raw rows are
+    not for whoever holds it (InternalError).
     """
+    if scan.view is not None:
+        raise InternalError("a scan with a view was about to be read without it")
     if not scan.files:
         columns = [f"CAST(NULL AS {type_text(f.type)}) AS {identifier(f.name)}" for f in scan.schema]
         columns += [f"CAST(NULL AS VARCHAR) AS {identifier(file_column)}"] if file_column else []
+        columns += [f"CAST(NULL AS BIGINT) AS {identifier(row_column)}"] if row_column else []
         return f"SELECT {', '.join(columns)} WHERE FALSE"
     entries = ", ".join(_entry(f.id, f.name, f.type) for f in scan.schema)
     named = f", filename={literal(file_column)}" if file_column else ""
-    return f"SELECT * FROM read_parquet({literal(list(scan.files))}, schema=MAP{{{entries}}}{named})"
+    where = ""
+    if scan.between is not None:
+        first, end = scan.between
+        where = f" WHERE file_row_number >= {first:d} AND file_row_number < {end:d}"
+    numbered = f", file_row_number AS {identifier(row_column)}" if row_column else ""
+    return f"SELECT *{numbered} FROM read_parquet({literal(list(scan.files))}, schema=MAP{{{entries}}}{named}){where}"
 
 
 def _entry(field_id: int, name: str, kind: Type) -> str:

@@ -6,7 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from raymesh.spi.agreements import AgreementStore
+    from raymesh.spi.audit import AuditLog
+    from raymesh.spi.bundles import BundleStore
+    from raymesh.spi.classifications import Classifications
+    from raymesh.spi.evidence import Evidence
 
 RunStatus = Literal["running", "published", "unchanged", "blocked", "failed", "skipped", "interrupted"]
 VersionKind = Literal["publish", "rollback", "maintain"]
@@ -52,6 +59,7 @@ class Version:
     `table` is the Iceberg name (`customer.customer_360`), `schema` a TableSchema as JSON, `contract` the
     contract as published, `of_version` the older version a rollback went back to or maintenance rewrote. After `expired_at` it can no
     longer be read. `schema` and `contract` are mappings, parsed when they are looked into: `dict(…)` makes a dict.
+    `governance` says which standards and policies judged it and how (empty for versions nothing judged).
     """
 
     product: str
@@ -73,16 +81,21 @@ class Version:
     watermark: Any = None
     of_version: int | None = None
     expired_at: datetime | None = None
+    governance: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """One data file of a version with its check state (a FileState as JSON)."""
+    """One data file of a version with its check state (a FileState as JSON).
+
+    `profile` is a sketch of its values, given when a file is recorded and told by `profiles` only.
+    """
 
     path: str
     rows: int
     bytes: int
     state: Mapping[str, Any] = field(default_factory=dict)
+    profile: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +115,17 @@ class CheckRecord:
 
 @dataclass(frozen=True, slots=True)
 class LineageEdge:
-    """`column` of `product` comes from `source_column` of `source`; kind direct, indirect or opaque."""
+    """`column` of `product` comes from `source_column` of `source`; kind direct, indirect or opaque.
+
+    `chooses` marks indirect ones that decide the column's own values, not which rows there are; it is told to the
+    store and not kept with the edge.
+    """
 
     column: str
     source: str
     source_column: str
     kind: Literal["direct", "indirect", "opaque"]
+    chooses: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +162,11 @@ class StateStore(Protocol):
     """
 
     url: str
+    audit: AuditLog
+    bundles: BundleStore
+    agreements: AgreementStore
+    classifications: Classifications
+    evidence: Evidence
 
     def migrate(self) -> None: ...
     def read(self) -> AbstractContextManager[Transaction]: ...
@@ -180,6 +203,10 @@ class StateStore(Protocol):
     def version(self, product: str, port: str, number: int) -> Version | None: ...
     def versions(self, product: str, port: str | None = None, limit: int = 100) -> Sequence[Version]: ...
     def files(self, version: Version, within: Transaction | None = None) -> Sequence[FileRecord]: ...
+    def profiles(self, version: Version) -> Mapping[str, Mapping[str, Any]]:
+        """The profiles of the files of a version by path; files without one are left out."""
+        ...
+
     def record_version(
         self, within: Transaction, version: Version, *, added: Sequence[FileRecord], removed: Sequence[str]
     ) -> None:

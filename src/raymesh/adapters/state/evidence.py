@@ -41,10 +41,11 @@ def checks_of(connection: Connection, run_id: str, port: str | None) -> Sequence
     query = select(checks).where(checks.c.run_id == run_id).order_by(checks.c.port, checks.c.ordinal)
     if port is not None:
         query = query.where(checks.c.port == port)
-    return [_check(row) for row in connection.execute(query)]
+    return [check_of(row) for row in connection.execute(query)]
 
 
-def _check(row: Row[Any]) -> CheckRecord:
+def check_of(row: Row[Any]) -> CheckRecord:
+    """The check result a row keeps."""
     return CheckRecord(
         check_id=row.check_id,
         kind=row.kind,

@@ -55,6 +55,7 @@ versions = Table(
     *_text("watermark", null=True),
     *_big("of_version", "expired_at", null=True),
     Column("is_current", SmallInteger, nullable=False),
+    *_text("governance", null=True),
 )
 
 IS_CURRENT = text("raymesh_versions.is_current = 1")
@@ -70,6 +71,8 @@ files = Table(
     *_big("rows", "bytes"),
     *_text("state"),
 )
+
+profiles = Table("raymesh_profiles", metadata, *_text("product", "port", "path", "profile"))
 
 checks = Table(
     "raymesh_checks",
@@ -107,4 +110,77 @@ outbox = Table(
     *_text("kind", "payload"),
     *_big("created_at"),
     Column("attempts", Integer, nullable=False),
+)
+
+audit = Table(
+    "raymesh_audit",
+    metadata,
+    *_big("number"),
+    *_text("leaf"),
+    *_big("at"),
+    *_text("kind", "principal", "product", "outcome", "record"),
+)
+
+audit_head = Table(
+    "raymesh_audit_head",
+    metadata,
+    Column("one", Integer, nullable=False),
+    *_text("log"),
+    *_big("size"),
+    *_text("peaks"),
+)
+
+audit_checkpoints = Table(
+    "raymesh_audit_checkpoints",
+    metadata,
+    *_big("size"),
+    *_text("root"),
+    *_big("at"),
+    *_text("signing_key", "signature"),
+)
+
+audit_payloads = Table(
+    "raymesh_audit_payloads",
+    metadata,
+    *_big("number"),
+    *_text("about", "commitment", "nonce", "ciphertext"),
+)
+
+audit_keys = Table("raymesh_audit_keys", metadata, *_big("number"), *_text("about", "payload_key"))
+
+bundles = Table(
+    "raymesh_bundles", metadata, *_big("version"), *_text("digest"), *_big("at"), *_text("signer")
+)
+
+agreement_events = Table(
+    "raymesh_agreement_events",
+    metadata,
+    *_text("agreement"),
+    *_big("number"),
+    *_text("kind"),
+    *_big("at"),
+    *_text("actor", "product", "body"),
+)
+
+agreement_usage = Table(
+    "raymesh_agreement_usage", metadata, *_text("agreement"), *_big("rows", "queries", "last_at")
+)
+
+classifications = Table("raymesh_classifications", metadata, *_text("product", "port", "record"))
+
+acts = Table(
+    "raymesh_classification_acts",
+    metadata,
+    *_big("id"),
+    *_text("product", "port"),
+    *_big("field"),
+    *_text("column_name", "kind", "tags"),
+    *_big("version"),
+    *_text("actor", "reason"),
+    *_big("at"),
+    *_big("of_act", null=True),
+)
+
+violations = Table(
+    "raymesh_violations", metadata, *_text("rule", "product", "port", "column_name"), *_big("since")
 )

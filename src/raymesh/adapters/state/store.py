@@ -10,9 +10,14 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from raymesh.adapters.state import evidence, leases, migrations, outbox, runs, versions
+from raymesh.adapters.state import evidence, folding, leases, migrations, outbox, profiles, runs, versions
 from raymesh.adapters.state import files as file_index
 from raymesh.adapters.state.address import parse
+from raymesh.adapters.state.agreements import SqlAgreements
+from raymesh.adapters.state.audit import SqlAuditLog
+from raymesh.adapters.state.bulk import SqlEvidence
+from raymesh.adapters.state.bundles import SqlBundles
+from raymesh.adapters.state.classifications import SqlClassifications
 from raymesh.adapters.state.database import broken, connect, make_directory
 from raymesh.adapters.state.failures import is_missing_table
 from raymesh.errors import StorageError, UsageError
@@ -55,6 +60,11 @@ class SqlStateStore:
         self._database = connect(parse(url, root))
         self._translated = self._database.failures.translated
         self._thread = threading.local()
+        self.audit = SqlAuditLog(self)
+        self.bundles = SqlBundles(self)
+        self.agreements = SqlAgreements(self)
+        self.classifications = SqlClassifications(self)
+        self.evidence = SqlEvidence(self)
 
     @property
     def url(self) -> str:
@@ -155,8 +165,14 @@ class SqlStateStore:
         finally:
             self._thread.writing = False
 
+    def refuse_nested(self) -> None:
+        """Raise UsageError when this thread has a write transaction open, for which others may wait."""
+        with self._alone():
+            pass
+
     @contextmanager
-    def _reading(self, within: Transaction | None = None) -> Iterator[Connection]:
+    def reading(self, within: Transaction | None = None) -> Iterator[Connection]:
+        """A connection to read from: of `within`, or of a snapshot of its own."""
         if within is None:
             with self.read() as tx:
                 yield tx.handle
@@ -165,7 +181,8 @@ class SqlStateStore:
                 yield within.handle
 
     @contextmanager
-    def _writing(self, within: Transaction | None = None) -> Iterator[Connection]:
+    def writing(self, within: Transaction | None = None) -> Iterator[Connection]:
+        """A connection to write to: of `within`, or of a transaction that ends with the block."""
         try:
             with self.write() if within is None else self._joined(within) as tx:
                 yield tx.handle
@@ -187,33 +204,33 @@ class SqlStateStore:
     # leases
     def acquire(self, name: str, owner: str, ttl_seconds: float) -> Lease | None:
         """The lease, or None while somebody else holds it whose process may be alive."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             return leases.acquire(connection, name, owner, ttl_seconds)
 
     def renew(self, lease: Lease, ttl_seconds: float) -> Lease:
         """The lease with a later end. Raises LeaseLostError when it was taken over or has expired."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             return leases.renew(connection, lease, ttl_seconds)
 
     def release(self, lease: Lease) -> None:
         """Give the lease back; nothing happens when it is somebody else's by now."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             leases.release(connection, lease)
 
     def holder(self, name: str) -> Lease | None:
         """Who holds the lease now."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return leases.holder(connection, name)
 
     # runs
     def start_run(self, run: Run) -> None:
         """Add a run. Raises CommitConflictError when its id is taken."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             runs.start(connection, run)
 
     def finish_run(self, run: Run, within: Transaction | None = None) -> None:
         """Write how a run ended; a published run stays published."""
-        with self._writing(within) as connection:
+        with self.writing(within) as connection:
             runs.finish(connection, run)
 
     def runs(
@@ -226,7 +243,7 @@ class SqlStateStore:
     ) -> Sequence[Run]:
         """Runs that match all that is given, the latest first."""
         wanted = {"product": product, "invocation": invocation, "status": status}
-        with self._reading() as connection:
+        with self.reading() as connection:
             return runs.find(connection, wanted, limit)
 
     # versions
@@ -234,23 +251,28 @@ class SqlStateStore:
         self, products: Iterable[str] | None = None, within: Transaction | None = None
     ) -> Mapping[tuple[str, str], Version]:
         """The current version by (product, port), of all products when none are named."""
-        with self._reading(within) as connection:
+        with self.reading(within) as connection:
             return versions.current(connection, products)
 
     def version(self, product: str, port: str, number: int) -> Version | None:
         """One version; an expired one has `expired_at` set."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return versions.one(connection, product, port, number)
 
     def versions(self, product: str, port: str | None = None, limit: int = 100) -> Sequence[Version]:
         """Versions of a product, the highest number first."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return versions.history(connection, product, port, limit)
 
     def files(self, version: Version, within: Transaction | None = None) -> Sequence[FileRecord]:
         """The files of a version. Raises NotFoundError when it is unknown or has expired."""
-        with self._reading(within) as connection:
+        with self.reading(within) as connection:
             return file_index.of_version(connection, version)
+
+    def profiles(self, version: Version) -> Mapping[str, Mapping[str, Any]]:
+        """The profiles of the files of a version by path; files without one are left out."""
+        with self.reading() as connection:
+            return profiles.of_version(connection, version)
 
     def record_version(
         self, within: Transaction, version: Version, *, added: Sequence[FileRecord], removed: Sequence[str]
@@ -259,25 +281,30 @@ class SqlStateStore:
 
         Raises CommitConflictError when it does not follow the current version, or a removed file is not live.
         """
-        with self._writing(within) as connection:
+        with self.writing(within) as connection:
             versions.add(connection, version)
             file_index.change(connection, version, added, removed)
+            profiles.add(connection, version, added)
+            folding.fold_version(connection, version)
 
     def replace_files(self, within: Transaction, version: Version, files: Sequence[FileRecord]) -> None:
         """Add a version that has exactly these files."""
-        with self._writing(within) as connection:
+        with self.writing(within) as connection:
             versions.add(connection, version)
             file_index.replace(connection, version, files)
+            profiles.add(connection, version, files)
+            folding.fold_version(connection, version)
 
     def forget_versions(self, within: Transaction, product: str, port: str, numbers: Sequence[int]) -> None:
         """Mark versions as expired and drop file records no other version needs. Refuses the current one."""
-        with self._writing(within) as connection:
+        with self.writing(within) as connection:
             versions.forget(connection, product, port, numbers)
             file_index.prune(connection, product, port)
+            profiles.prune(connection, product, port)
 
     def move_head(self, within: Transaction, product: str, port: str, metadata_location: str) -> None:
         """Note new metadata of the current version's table. Raises NotFoundError when nothing is published."""
-        with self._writing(within) as connection:
+        with self.writing(within) as connection:
             versions.move_head(connection, product, port, metadata_location)
 
     # evidence
@@ -285,53 +312,55 @@ class SqlStateStore:
         self, within: Transaction, run_id: str, port: str, checks: Sequence[CheckRecord]
     ) -> None:
         """Add the results of one port of a run, once."""
-        with self._writing(within) as connection:
+        with self.writing(within) as connection:
             evidence.add_checks(connection, run_id, port, checks)
 
     def checks(self, run_id: str, port: str | None = None) -> Sequence[CheckRecord]:
         """Results of a run as recorded."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return evidence.checks_of(connection, run_id, port)
 
     def record_lineage(
         self, within: Transaction, run_id: str, product: str, edges: Sequence[LineageEdge]
     ) -> None:
         """Add column lineage of a run."""
-        with self._writing(within) as connection:
+        with self.writing(within) as connection:
             evidence.add_lineage(connection, run_id, product, edges)
+            folding.fold_lineage(connection, versions.published_by(connection, run_id, product), edges)
 
     def lineage(self, run_id: str) -> Sequence[LineageEdge]:
         """Column lineage of a run as recorded."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return evidence.lineage_of(connection, run_id)
 
     def record_inputs(self, within: Transaction, run_id: str, pins: Sequence[InputPin]) -> None:
         """Add what a run read."""
-        with self._writing(within) as connection:
+        with self.writing(within) as connection:
             evidence.add_inputs(connection, run_id, pins)
+            folding.fold_inputs(connection, versions.published_by(connection, run_id), pins)
 
     def inputs(self, run_id: str) -> Sequence[InputPin]:
         """What a run read."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return evidence.inputs_of(connection, run_id)
 
     # outbox
     def enqueue(self, within: Transaction, kind: str, payload: Mapping[str, Any]) -> None:
         """Add an event that is told once the transaction has committed."""
-        with self._writing(within) as connection:
+        with self.writing(within) as connection:
             outbox.enqueue(connection, kind, payload)
 
     def pending(self, limit: int = 100) -> Sequence[OutboxEvent]:
         """Events not yet delivered."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return outbox.pending(connection, limit)
 
     def delivered(self, ids: Sequence[int]) -> None:
         """Forget delivered events."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             outbox.delivered(connection, ids)
 
     def undelivered(self, ids: Sequence[int]) -> None:
         """Count one failed attempt to deliver events; they stay pending."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             outbox.failed(connection, ids)

@@ -47,6 +47,13 @@ def history(connection: Connection, product: str, port: str | None, limit: int) 
     return [_version(row) for row in connection.execute(ordered)]
 
 
+def readable(connection: Connection) -> Sequence[tuple[Version, bool]]:
+    """Every version that has not expired, and whether it is the current one."""
+    query = select(*_COLUMNS, versions.c.is_current).where(versions.c.expired_at.is_(None))
+    ordered = query.order_by(versions.c.product, versions.c.port, versions.c.number)
+    return [(_version(row[:-1]), bool(row[-1])) for row in connection.execute(ordered)]
+
+
 def add(connection: Connection, version: Version) -> None:
     """Add the version as the current one.
 
@@ -66,6 +73,16 @@ def add(connection: Connection, version: Version) -> None:
         )
     connection.execute(update(versions).where(*place, versions.c.number == before).values(is_current=0))
     connection.execute(insert(versions).values({**_row(version), "is_current": 1}))
+
+
+def published_by(
+    connection: Connection, run_id: str, product: str | None = None
+) -> Sequence[tuple[str, str]]:
+    """The (product, port) pairs that a run has published."""
+    query = select(versions.c.product, versions.c.port).where(versions.c.run_id == run_id)
+    if product is not None:
+        query = query.where(versions.c.product == product)
+    return [(row.product, row.port) for row in connection.execute(query)]
 
 
 def forget(connection: Connection, product: str, port: str, numbers: Sequence[int]) -> None:
@@ -111,12 +128,14 @@ def _row(version: Version) -> dict[str, Any]:
         "watermark": None if version.watermark is None else dumps(version.watermark),
         "of_version": version.of_version,
         "expired_at": None if version.expired_at is None else to_micros(version.expired_at),
+        "governance": dumps(version.governance) if version.governance else None,
     }
 
 
-def _version(row: Row[*tuple[Any, ...]]) -> Version:
+def _version(row: Row[*tuple[Any, ...]] | tuple[Any, ...]) -> Version:
     (product, port, number, kind, table, run_id, snapshot_id, location, schema, contract, *rest) = tuple(row)
-    (contract_version, rows, size, fingerprint, published_at, score, watermark, of_version, expired_at) = rest
+    (contract_version, rows, size, fingerprint, published_at, score, watermark, *last) = rest
+    of_version, expired_at, governance = last
     return Version(
         product=product,
         port=port,
@@ -137,4 +156,5 @@ def _version(row: Row[*tuple[Any, ...]]) -> Version:
         watermark=None if watermark is None else loads(watermark),
         of_version=of_version,
         expired_at=None if expired_at is None else from_micros(expired_at),
+        governance={} if governance is None else JsonObject(governance),
     )

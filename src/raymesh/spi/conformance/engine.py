@@ -16,6 +16,7 @@ All tests of a class share the engine; each has a mesh folder of its own.
 from __future__ import annotations
 
 from raymesh.spi.conformance.engine_faults import EngineFaultConformance
+from raymesh.spi.conformance.engine_inspect import InspectConformance
 from raymesh.spi.conformance.engine_layout import LayoutConformance
 from raymesh.spi.conformance.engine_python import PythonConformance
 from raymesh.spi.conformance.engine_quarantine import QuarantineConformance
@@ -31,6 +32,7 @@ class EngineConformance(
     PythonConformance,
     QuarantineConformance,
     ReadConformance,
+    InspectConformance,
     EngineFaultConformance,
 ):
     """All promises of `raymesh.spi.engine.Engine`."""

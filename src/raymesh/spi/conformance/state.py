@@ -13,6 +13,8 @@ database in other processes.
 
 from __future__ import annotations
 
+from raymesh.spi.conformance.state_agreements import AgreementConformance, BundleConformance
+from raymesh.spi.conformance.state_audit import AuditConformance
 from raymesh.spi.conformance.state_evidence import EvidenceConformance
 from raymesh.spi.conformance.state_leases import LeaseConformance
 from raymesh.spi.conformance.state_processes import ProcessConformance
@@ -21,7 +23,14 @@ from raymesh.spi.conformance.state_versions import VersionConformance
 
 
 class StateStoreConformance(
-    TransactionConformance, LeaseConformance, VersionConformance, EvidenceConformance, ProcessConformance
+    TransactionConformance,
+    LeaseConformance,
+    VersionConformance,
+    EvidenceConformance,
+    ProcessConformance,
+    AuditConformance,
+    AgreementConformance,
+    BundleConformance,
 ):
     """All promises of `raymesh.spi.state.StateStore`."""
 

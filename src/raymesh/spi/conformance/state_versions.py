@@ -161,6 +161,24 @@ class VersionConformance(OpenedState):
             states = {f.path: f.state for f in state.files(version_)}
             assert states == {"1.parquet": {"nulls": nulls}, "same.parquet": {}}
 
+    def test_profiles_follow_their_files(self, state: StateStore) -> None:
+        told = [replace(file(f"{n}.parquet"), profile={"rows": n}) for n in (1, 2)]
+        first = publish(state, "a.b", 1, told)
+        second = append(state, "a.b", 2, [replace(file("3.parquet"), profile={"rows": 3})], ["1.parquet"])
+        assert [f.profile for f in state.files(first)] == [{}, {}]
+        assert state.profiles(first) == {"1.parquet": {"rows": 1}, "2.parquet": {"rows": 2}}
+        assert state.profiles(second) == {"2.parquet": {"rows": 2}, "3.parquet": {"rows": 3}}
+        back = publish(state, "a.b", 3, list(state.files(first)), kind="rollback", of_version=1)
+        assert state.profiles(back) == state.profiles(first)
+
+    def test_profiles_go_with_the_last_version_that_needs_them(self, state: StateStore) -> None:
+        publish(state, "a.b", 1, [replace(file("1.parquet"), profile={"rows": 1})])
+        publish(state, "a.b", 2, [replace(file("2.parquet"), profile={"rows": 2})])
+        with state.write() as tx:
+            state.forget_versions(tx, "a.b", "default", [1])
+        again = publish(state, "a.b", 3, [file("1.parquet"), file("2.parquet")])
+        assert state.profiles(again) == {"2.parquet": {"rows": 2}}
+
     def test_ports_and_products_do_not_share_files(self, state: StateStore) -> None:
         one = publish(state, "a.b", 1, [file("1.parquet")])
         two = publish(state, "a.b", 1, [file("1.parquet")], port="v1")

@@ -19,7 +19,13 @@ from raymesh.errors import StorageError
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-NAMES = ("m0001_initial", "m0002_current_versions")
+NAMES = (
+    "m0001_initial",
+    "m0002_current_versions",
+    "m0003_governance",
+    "m0004_classifications",
+    "m0005_profiles",
+)
 NEWEST = len(NAMES)
 
 _CREATE = """CREATE TABLE IF NOT EXISTS raymesh_migrations (
