@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from raymesh.quality.columns import part_checks
+from raymesh.quality.completeness import KEY, TABLE
 from raymesh.quality.frame import Frame, Loc, Target
 from raymesh.quality.model import Check, OnViolation, Threshold
 from raymesh.quality.part import Part, column_part, every_part
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from raymesh.spec.contract_schema import SchemaObject
     from raymesh.spec.expression import Column
 
-_TABLE: Loc = ("schema", 0)
+_TABLE: Loc = TABLE
 
 
 def compile_checks(
@@ -125,7 +126,7 @@ def _primary_key(keyed: Sequence[Part], frame: Frame) -> Check:
         dimension="uniqueness",
         description=f"no two rows have the same {_and(keys)}",
     )
-    return frame.soften(frame.check(check, (*keyed[0].where, "primaryKey")))
+    return frame.soften(replace(frame.check(check, (*keyed[0].where, "primaryKey")), where=KEY))
 
 
 def _and(keys: Sequence[Column]) -> str:

@@ -45,6 +45,7 @@ class Frame:
         return replace(
             check,
             port=self.port,
+            where=where,
             span=self.spans(where),
             shown=shown,
             masked=tuple(c for c in shown if c in self.masked),

@@ -6,7 +6,7 @@ violates nothing, and zero of zero rows are 0 percent.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 NOT_MEASURED = "was not measured"
+HIDDEN = "***"
 
 
 def judge(checks: Sequence[Check], measurements: Measurements) -> Verdict:
@@ -46,7 +47,9 @@ class _Case:
         value = self._value(check)
         if value is None:
             return CheckResult(check, "error", message=f"{check.id} {NOT_MEASURED}"), None
-        return self._judged(check, value), value if _counts_rows(check, value) else None
+        hides = isinstance(value, str) and bool(check.arguments.get("hides"))
+        result = self._hidden(check, value) if hides else self._judged(check, value)
+        return result, value if _counts_rows(check, value) else None
 
     def _type(self, check: Check) -> CheckResult:
         problem = self.measured.types.get(check.id)
@@ -66,6 +69,14 @@ class _Case:
         if check.kind == "count" and self.measured.files:
             return self.state.rows
         return self.measured.values.get(check.id)
+
+    def _hidden(self, check: Check, value: str) -> CheckResult:
+        """The answer of an SQL rule is a text of the table, and the table has values that must not be shown."""
+        if not isinstance(check.threshold.value, str):
+            return CheckResult(check, "error", HIDDEN, "the query returned a text, not a number or a truth")
+        found = self._judged(check, value)
+        message = f"{check.description}: found {HIDDEN}, {words(check.threshold)}"
+        return replace(found, value=HIDDEN, message=message)
 
     def _judged(self, check: Check, value: Any) -> CheckResult:
         counted = _counts_rows(check, value)

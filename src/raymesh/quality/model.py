@@ -40,7 +40,7 @@ class Check:
     `shown` are the columns worth showing in a sample of violating rows, `masked` those whose values must
     never appear in samples or profiles.
     `blocking` says whether anything but a pass keeps the version from being published.
-    `unsupported` holds the reason when the rule cannot be executed; it then ends `not_executed`.
+    `where` is the place in the document that promises it. `unsupported` holds the reason when the rule cannot be executed; it then ends `not_executed`.
     """
 
     id: str
@@ -64,6 +64,7 @@ class Check:
     keys: tuple[Column, ...] = ()
     shown: tuple[str, ...] = ()
     masked: tuple[str, ...] = ()
+    where: tuple[str | int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,9 @@ class FileState:
     `basis` says by check id what exactly was counted (a digest of predicate and field ids), so that a
     count is never reused for a rule that has changed under the same id. `whole` notes, by check id, what
     was true of the whole table when the file was added: a digest of the key and all files, and the rows
-    in excess. It is about that set of files only and does not merge.
+    in excess. It is about that set of files only and does not merge. `seen` says by check id which files
+    of the other table a count of a reference was taken against. `profile` is a sketch of the values (see
+    `quality.sketch`), kept apart from the rest.
     """
 
     rows: int = 0
@@ -90,6 +93,8 @@ class FileState:
     columns: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     basis: Mapping[str, str] = field(default_factory=dict)
     whole: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    seen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    profile: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

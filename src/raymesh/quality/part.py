@@ -9,7 +9,7 @@ from raymesh.spec.expression import AnyItem, Column, Expression, MapKeys, MapVal
 from raymesh.spec.physical import Physical, parse_physical
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from raymesh.spec.contract_schema import Item, Property
 
@@ -76,8 +76,12 @@ def every_part(part: Part) -> Iterator[Part]:
 
 def is_sensitive(item: Item) -> bool:
     """Whether tags or classification say that values must not be shown."""
-    words = [*item.tags, item.classification or ""]
-    return any(w.lower() == s or w.lower().startswith(s + ".") for w in words for s in SENSITIVE)
+    return is_sensitive_words([*item.tags, item.classification or ""])
+
+
+def is_sensitive_words(words: Iterable[str]) -> bool:
+    """Whether one of these tags or classifications is a sensitive one, or below one."""
+    return any(str(w).lower() == s or str(w).lower().startswith(s + ".") for w in words for s in SENSITIVE)
 
 
 def _inside(part: Part) -> Iterator[Part]:

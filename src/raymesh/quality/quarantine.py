@@ -55,13 +55,15 @@ def broken(checks: Sequence[Check], measured: Measurements, new: Iterable[str]) 
     return tuple(c for c in mine if c.id in bad)
 
 
-def with_set_aside(verdict: Verdict, aside: Measurements | None) -> Verdict:
-    """The verdict on the rows that stay, saying of each check how many of the others it set aside."""
+def with_set_aside(verdict: Verdict, aside: Measurements | None, *, published: bool = True) -> Verdict:
+    """The verdict on the rows that stay, saying of each check how many of the others it set aside, or would have
+    when nothing was published."""
     if aside is None:
         return verdict
     counted = total(aside.files.values()).violations
+    said = "set aside" if published else "break it; nothing was published, so they were not set aside"
     return replace(
-        verdict, results=tuple(_said(r, aside, counted.get(r.check.id, 0)) for r in verdict.results)
+        verdict, results=tuple(_said(r, aside, counted.get(r.check.id, 0), said) for r in verdict.results)
     )
 
 
@@ -76,10 +78,10 @@ def only(measured: Measurements, checks: Iterable[Check]) -> Measurements:
     return Measurements(files=files, samples=samples)
 
 
-def _said(result: CheckResult, aside: Measurements, rows: int) -> CheckResult:
+def _said(result: CheckResult, aside: Measurements, rows: int, said: str) -> CheckResult:
     if not rows or result.status != "pass":
         return result
-    words = f"{result.check.description}: {rows:,} {'rows' if rows > 1 else 'row'} set aside"
+    words = f"{result.check.description}: {rows:,} {'rows' if rows > 1 else 'row'} {said}"
     return replace(
         result, status="warn", value=rows, message=words, sample=aside.samples.get(result.check.id, ())
     )

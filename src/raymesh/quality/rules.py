@@ -116,7 +116,7 @@ def _sql(rule: QualityRule, part: Part | None, frame: Frame) -> Check:
         "sql",
         "sql",
         query=rule.query,
-        arguments={"tables": list(frame.names), "column": list(names)},
+        arguments={"tables": list(frame.names), "column": list(names), "hides": bool(frame.masked)},
         description=rule.query.strip(),
     )
 

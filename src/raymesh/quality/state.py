@@ -41,6 +41,7 @@ def file_state_to_json(state: FileState) -> dict[str, Any]:
         "columns": {name: dict(profile) for name, profile in state.columns.items()},
         "basis": dict(state.basis),
         "whole": {name: list(noted) for name, noted in state.whole.items()},
+        "seen": {name: list(files) for name, files in state.seen.items()},
     }
 
 
@@ -50,12 +51,13 @@ def file_state_from_json(value: Mapping[str, Any]) -> FileState | None:
         rows, violations = value["rows"], dict(value["violations"])
         columns, basis = dict(value.get("columns", {})), dict(value.get("basis", {}))
         whole = {k: (str(digest), int(n)) for k, (digest, n) in value.get("whole", {}).items()}
-    except (KeyError, TypeError, ValueError):
+        seen = {k: tuple(map(str, files)) for k, files in value.get("seen", {}).items()}
+    except (AttributeError, KeyError, TypeError, ValueError):
         return None
     counts = [rows, *violations.values()]
     if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in counts):
         return None
-    return FileState(rows, violations, columns, basis, whole)
+    return FileState(rows, violations, columns, basis, whole, seen)
 
 
 def _same_count(key: str, a: FileState, b: FileState) -> bool:

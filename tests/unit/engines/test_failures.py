@@ -81,6 +81,15 @@ def test_a_place_in_a_cast_of_ours_is_the_column() -> None:
     assert "'b'" in found.message
 
 
+def test_a_value_that_does_not_fit_is_quoted_unless_its_column_is_sensitive() -> None:
+    casts = ((0, 20, "age"), (20, 40, "mail"))
+    origin = Origin("select 1", "t.sql", 50, casts, masked=frozenset({"mail"}))
+    shown = explain(said("Conversion", "no number: 'forty'", 5), origin=origin)
+    hidden = explain(said("Conversion", "no number: 'anna@x.org'", 25), origin=origin)
+    assert "'forty'" in shown.message
+    assert hidden.message == "a value of column 'mail' does not fit its promised type: ***"
+
+
 @pytest.fixture
 def bench(tmp_path: Path):
     engine = LocalEngine(Limits(1 << 30, 2, str(tmp_path / "scratch")))

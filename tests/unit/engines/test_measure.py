@@ -507,6 +507,66 @@ class TestCustomRules:
         assert (found["quality.yes"].status, found["quality.broken"].status) == ("pass", "error")
 
 
+class TestMessagesQuoteNoRows:
+    """Messages are evidence that everybody reads: what an error quotes of a row is left out."""
+
+    def sql(self, query: str, *, tags: tuple[str, ...] = (), **more: Any) -> dict[str, Check]:
+        rule = {"type": "sql", "name": "r", "query": query, "mustBe": 0} | more
+        return checks_of({"name": "mail", "logicalType": "string", "tags": list(tags), "quality": [rule]})
+
+    def found(self, con: Any, tmp_path: Path, checks: dict[str, Check]) -> Any:
+        rows = column("mail", ["anna@x.org", "4711"])
+        return judged(con, tmp_path, schema_of(mail="string"), rows, checks)["mail.quality.r"]
+
+    @pytest.mark.parametrize(
+        ("query", "says"),
+        [
+            ("SELECT sum(mail::integer) FROM {table}", "convert string"),
+            ("SELECT error('it is ' || chr(39) || min(mail) || chr(39)) FROM {table}", "it is"),
+            ("SELECT sum(CASE mail WHEN '4711' THEN mail::tinyint ELSE 0 END) FROM {table}", "int8"),
+        ],
+    )
+    def test_an_sql_rule_that_fails_on_a_row_says_why_without_texts_and_numbers(
+        self, con: Any, tmp_path: Path, query: str, says: str
+    ) -> None:
+        result = self.found(con, tmp_path, self.sql(query))
+        assert result.status == "error"
+        assert says in result.message.lower()
+        assert "anna" not in result.message
+        assert "4711" not in result.message
+
+    def test_an_error_about_the_text_of_a_rule_still_names_what_is_wrong(
+        self, con: Any, tmp_path: Path
+    ) -> None:
+        result = self.found(con, tmp_path, self.sql("SELECT count(nosuch) FROM {table}"))
+        assert "nosuch" in result.message
+
+    def test_what_an_adapter_raises_is_told_without_texts_and_numbers(
+        self, con: Any, tmp_path: Path, monkeypatch: Any
+    ) -> None:
+        def adapter(_: Any, rows: Any) -> Any:
+            raise ValueError(f"bad row {rows.fetchall()[0]!r}, code 4711")
+
+        monkeypatch.setattr(registry, "load", lambda group, name: adapter)
+        rule = {"type": "custom", "engine": "mine", "name": "r", "implementation": "x"}
+        checks = checks_of({"name": "mail", "quality": [rule]}, adapters=["mine"])
+        result = self.found(con, tmp_path, checks)
+        assert result.message.startswith("ValueError: bad row")
+        assert "anna" not in result.message
+        assert "4711" not in result.message
+
+    @pytest.mark.parametrize("promised", [0, "nobody"])
+    def test_a_text_that_an_sql_rule_answers_is_hidden_when_the_table_has_sensitive_columns(
+        self, con: Any, tmp_path: Path, promised: Any
+    ) -> None:
+        query = "SELECT max(mail) FROM {table}"
+        result = self.found(con, tmp_path, self.sql(query, tags=("pii.direct.email",), mustBe=promised))
+        assert (result.status in ("fail", "error"), result.value) == (True, "***")
+        assert "anna" not in result.message
+        open_ = self.found(con, tmp_path, self.sql(query, mustBe="nobody"))
+        assert (open_.status, open_.value) == ("fail", "anna@x.org")
+
+
 class TestNothingVanishes:
     def test_a_missing_column_fails_its_type_and_its_rows_are_an_error(
         self, con: Any, tmp_path: Path

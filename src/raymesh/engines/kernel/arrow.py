@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from raymesh.engines.kernel.failures import HIDDEN
 from raymesh.errors import ConformError
 from raymesh.spec.types import Decimal, Field, List, Map, Primitive, Struct, Type
 
@@ -121,18 +122,22 @@ def _nested(t: pa.DataType) -> pa.DataType:
     return pa.list_(inner, t.list_size) if pa.types.is_fixed_size_list(t) else pa.list_(inner)
 
 
-def through_door(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """`batch` in the types of `schema`, value for value; raises ConformError naming column and value."""
+def through_door(
+    batch: pa.RecordBatch, schema: pa.Schema, masked: frozenset[str] = frozenset()
+) -> pa.RecordBatch:
+    """`batch` in the types of `schema`, value for value; raises ConformError naming column and value, of the
+    columns `masked` without the value."""
     if batch.schema.names != schema.names:
         raise ConformError(
             f"the transform returned the columns {batch.schema.names} after a batch with {schema.names}",
             hint="return the same columns for every batch",
         )
-    columns = [_converted(batch.column(i), f) for i, f in enumerate(schema)]
+    hidden = {name.casefold() for name in masked}
+    columns = [_converted(batch.column(i), f, f.name.casefold() in hidden) for i, f in enumerate(schema)]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _converted(column: pa.Array, field: pa.Field) -> pa.Array:
+def _converted(column: pa.Array, field: pa.Field, hides: bool) -> pa.Array:
     if column.type == field.type:
         return column
     if pa.types.is_run_end_encoded(column.type):
@@ -141,6 +146,7 @@ def _converted(column: pa.Array, field: pa.Field) -> pa.Array:
         return column.cast(field.type, safe=True)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as problem:
         raise ConformError(
-            f"column {field.name!r} is {column.type} and cannot become {field.type} exactly: {problem}",
+            f"column {field.name!r} is {column.type} and cannot become {field.type} exactly: "
+            f"{HIDDEN if hides else problem}",
             hint="convert it in the transform; microseconds and 38 digits are the finest that is stored",
         ) from problem

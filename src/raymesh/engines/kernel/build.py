@@ -15,6 +15,8 @@ from raymesh.engines.kernel.write import Target, stage
 from raymesh.errors import TransformError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import duckdb
 
     from raymesh.engines.kernel.quarantine import Aside
@@ -35,8 +37,8 @@ def is_python(output: Output) -> bool:
     return output.transform.kind in ("batch", "dataset")
 
 
-def write_output(con: duckdb.DuckDBPyConnection, plan: BuildPlan, output: Output) -> Written:
-    """Run the transform of `output` on `con` and stage what it makes.
+def write_output(con: duckdb.DuckDBPyConnection, plan: BuildPlan, output: Output, part: str = "") -> Written:
+    """Run the transform of `output` on `con` and stage what it makes, in files named after `part`.
 
     The caller removes staged files when this raises (`write.staging`). Raises SourceError, TransformError,
     ConformError, BreakingChangeError, StorageError.
@@ -46,24 +48,31 @@ def write_output(con: duckdb.DuckDBPyConnection, plan: BuildPlan, output: Output
 
         parts = part_again(con, plan, output, output.quarantine.again)
         return Written(parts.conformed, parts.good, parts.aside)
-    target = Target(output, plan.run_id, plan.storage)
+    target = Target(output, plan.run_id, plan.storage, part)
     with reading(plan.inputs, plan.root):
         files = bind(con, plan.inputs, plan.root, plan.storage)
-        transform = output.transform
-        if transform.kind == "dataset":
+        if output.transform.kind == "dataset":
             return Written(*over_inputs(con, plan, target))
-        if transform.sql is not None:
-            duck.lock(con, files=[*files, *known_files(output)], folders=[target.folder])
-            rows = user_query(con, transform.sql, transform.sql_file or "transform.sql")
-        else:
-            rows = _the_input(plan, output)
-        if transform.kind == "batch":
+        rows = rows_of(con, plan, output, files)
+        if output.transform.kind == "batch":
             return Written(*over_batches(con, plan, target, rows))
         conformed = conform(shape(con, rows), output)
         return Written(conformed, stage(con, rows, conformed, target, plan.limits))
 
 
-def _the_input(plan: BuildPlan, output: Output) -> Rows:
+def rows_of(con: duckdb.DuckDBPyConnection, plan: BuildPlan, output: Output, files: Sequence[str]) -> Rows:
+    """What the SQL of `output` makes of inputs that are bound and read `files`, or its one input.
+
+    User SQL finds a locked connection. Raises TransformError.
+    """
+    transform = output.transform
+    if transform.sql is None:
+        return the_input(plan, output)
+    duck.lock(con, files=[*files, *known_files(output)], folders=[output.location])
+    return user_query(con, transform.sql, transform.sql_file or "transform.sql")
+
+
+def the_input(plan: BuildPlan, output: Output) -> Rows:
     """The one input of a transform without SQL: the bound one, or the only one there is."""
     names = tuple(output.transform.bindings.values()) or tuple(i.name for i in plan.inputs)
     if len(names) != 1:

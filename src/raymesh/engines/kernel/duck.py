@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from raymesh.mesh.plan import Limits
 
+_UNSTABLE = "aggregate_function_rewriter"
+"""Turns avg(x) into sum(x) / count(x), with another last digit, when statistics or other columns suggest it: the
+answer to a query would depend on what else is asked and on how its rows lie in files."""
 _MINIMUM_MEMORY = 64 * 1024 * 1024
 
 
@@ -52,6 +55,7 @@ def connect(limits: Limits, *, ordered: bool = False) -> duckdb.DuckDBPyConnecti
         "autoload_known_extensions": False,
         "allow_community_extensions": False,
         "errors_as_json": True,
+        "disabled_optimizers": _UNSTABLE,
     }
     con = duckdb.connect(config=config)
     try:
@@ -110,5 +114,5 @@ def _alive(pid: int) -> bool:
 def _scratch_folder(scratch: str) -> str:
     """A name no other connection uses: two databases must not share spill files. DuckDB makes and removes it."""
     folder = Path(scratch)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return str(folder.resolve() / f"spill-{os.getpid()}-{uuid.uuid4().hex[:12]}")

@@ -25,18 +25,22 @@ from raymesh.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from raymesh.mesh.plan import Limits
+    from raymesh.mesh.plan import Limits, Output
+
+HIDDEN = "***"
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where the parts of a statement come from: `sql` of the user's `file` begins at byte `offset`, and
-    the cast that makes the column `casts[i][2]` lies between the bytes `casts[i][0]` and `casts[i][1]`."""
+    the cast that makes the column `casts[i][2]` lies between the bytes `casts[i][0]` and `casts[i][1]`.
+    No message quotes a value of the columns `masked`."""
 
     sql: str
     file: str
     offset: int = 0
     casts: tuple[tuple[int, int, str], ...] = ()
+    masked: frozenset[str] = frozenset()
 
     def span(self, position: int) -> SourceSpan | None:
         """The place of a byte of the statement in the user's file, None when it is not the user's text."""
@@ -109,6 +113,11 @@ def explain(
         or _misfit(report, origin)
         or (_user_error(report, origin) if user else _unreadable(report))
     )
+
+
+def hidden_columns(output: Output) -> frozenset[str]:
+    """Columns of `output` whose values its contract keeps out of messages."""
+    return frozenset(name for check in output.checks for name in check.masked)
 
 
 def _interrupted(report: Report) -> MeshError | None:
@@ -186,8 +195,10 @@ def _misfit(report: Report, origin: Origin | None) -> MeshError | None:
     column = origin.column(report.position) if origin and report.position is not None else None
     if column is None:
         return None
+    hides = origin is not None and column in origin.masked
+    said = HIDDEN if hides else _first_line(report.message)
     return ConformError(
-        f"a value of column {column!r} does not fit its promised type: {_first_line(report.message)}",
+        f"a value of column {column!r} does not fit its promised type: {said}",
         hint="promise a wider type in the contract, or change the values in the transform",
         spans=(SourceSpan(origin.file),) if origin and origin.file else (),
     )

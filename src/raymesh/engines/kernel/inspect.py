@@ -83,7 +83,13 @@ class _View(Table):
 
     view: str = ""
 
-    def rows(self, files: Sequence[str] | None = None, *, with_file: bool = False) -> str:
+    def rows(
+        self,
+        files: Sequence[str] | None = None,
+        *,
+        with_file: bool = False,
+        with_row: bool = False,  # noqa: ARG002 - no profile is taken of it
+    ) -> str:
         file = f", {text(self.new[0])} AS {quote(FILE)}" if with_file else ""
         nothing = " WHERE FALSE" if files is not None and not files else ""
         return f"(SELECT *{file} FROM judged.{quote(self.view)}{nothing})"
@@ -149,7 +155,7 @@ def _measured(work: _Inspecting, checks: Sequence[Check]) -> Measurements:
     active = [c for c in checks if c.unsupported is None]
     judged = [c for c in active if not work.refused(c)]
     work.types(c for c in judged if c.kind == "type")
-    work.rows([c for c in judged if c.kind == "row"], hidden=set())
+    work.rows([c for c in judged if c.kind == "row"], set(), set())
     work.keys([c for c in judged if c.kind == "key"])
     work.references(c for c in judged if c.kind == "reference")
     work.custom([c for c in judged if c.kind == "custom"])
@@ -183,7 +189,7 @@ class _Inspecting(Work):
             if (problem := type_problem(check.arguments, found)) is not None:
                 self.problems[check.id] = problem
 
-    def rows(self, checks: Sequence[Check], hidden: set[str]) -> None:  # noqa: ARG002 - no profiles are taken
+    def rows(self, checks: Sequence[Check], hidden: set[str], unique: set[str]) -> None:  # noqa: ARG002 - no profiles are taken
         result = tally(self.table, checks, {})
         self.failures |= result.failures
         self.files = result.files

@@ -2,7 +2,8 @@
 
 NULLs never equal each other; NaN equals NaN and -0.0 equals 0.0. In the order in which they are tried:
 - the table was unique on fewer columns, so it is on more;
-- only new files came: their keys are looked up among the kept ones, whose own number is known;
+- only new files came: their keys are looked up among the kept ones, whose own number is known. Kept files whose
+  least and greatest values say that they cannot hold any of the new keys are not read;
 - few rows are grouped;
 - the rows come in strictly rising order, or the integers fit a bitmap: no set is needed;
 - grouping, which spills to disk. (Sorting is a quarter faster in memory and half as fast when it spills.)
@@ -15,16 +16,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from raymesh.engines.kernel.comparisons import describe
-from raymesh.engines.kernel.operands import Scope, Term, term
+from raymesh.engines.kernel.operands import Scope, Term, term, unlimited
+from raymesh.engines.kernel.ranges import near_files
 from raymesh.errors import UsageError
 from raymesh.spec.expression import Column
 from raymesh.spec.types import Decimal, List, Map, Primitive
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from raymesh.engines.kernel.rows import Table
     from raymesh.quality.model import Check, FileState
+    from raymesh.spec.types import Field
 
 _SORTABLE = ("int", "long", "string", "date", "time", "timestamp", "timestamptz", "boolean")
 _MOST_BITS = 2**27
@@ -36,11 +39,15 @@ FEW = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """The columns of a key: SQL under the names k0, k1, …, and what identifies the definition."""
+    """The columns of a key: SQL under the names k0, k1, …, and what identifies the definition.
+
+    `fields` are those columns of the table that are a whole part of the key themselves.
+    """
 
     terms: tuple[Term, ...]
     names: frozenset[tuple[str, ...]]
     definition: str
+    fields: tuple[Field, ...] = ()
 
     @property
     def selected(self) -> str:
@@ -58,6 +65,11 @@ class Key:
         """The keys of rows that have one, as a subquery."""
         return f"(SELECT {self.selected} FROM {rows} WHERE {self.present})"
 
+    def apart(self, rows: str) -> str:
+        """The same for a join between files, whose limits do not speak of NaN; see `unlimited`."""
+        terms = ", ".join(f"{unlimited(t)} AS k{n}" for n, t in enumerate(self.terms))
+        return f"(SELECT {terms} FROM {rows} WHERE {self.present})"
+
 
 def key_of(check: Check, table: Table) -> Key:
     """The key a check names; raises UsageError for columns that do not exist or cannot be compared."""
@@ -70,7 +82,8 @@ def key_of(check: Check, table: Table) -> Key:
         if isinstance(t.type, Map | List):
             raise UsageError(f"a {describe(t.type)} cannot be a key")
     ids = [(f.id, str(f.type)) for f in table.schema if f.name in {c.path[0] for c in columns}]
-    return Key(terms, frozenset(c.path for c in columns), f"{[c.path for c in columns]}{ids}")
+    whole = tuple(f for f in table.schema if (f.name,) in {c.path for c in columns})
+    return Key(terms, frozenset(c.path for c in columns), f"{[c.path for c in columns]}{ids}", whole)
 
 
 def fingerprint(key: Key, files: Sequence[str]) -> str:
@@ -90,27 +103,49 @@ def known_excess(
     return next((int(n[1]) for n in noted if n and n[0] == wanted), None)
 
 
-def excess(table: Table, key: Key, known: int | None, *, unique: Sequence[Key], rows: int) -> int:
-    """Rows in excess of one per value over new and kept files; `known` is the number of the kept ones alone.
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known before a key is measured: keys found to have no excess, the states of all files, and the
+    excess over the kept ones alone, None when nobody measured it."""
 
-    `unique` are keys already found to have no excess, `rows` is the size of the table.
-    """
-    if any(u.names <= key.names for u in unique):
+    unique: Sequence[Key]
+    states: Mapping[str, FileState]
+    kept: int | None
+
+    def rows(self, files: Iterable[str]) -> int:
+        return sum(self.states[f].rows for f in files if f in self.states)
+
+
+def excess(table: Table, key: Key, known: Known) -> int:
+    """Rows in excess of one per value over new and kept files."""
+    if any(u.names <= key.names for u in known.unique):
         return 0
-    if table.kept and known is not None:
-        return known + _added(table, key)
-    return _by_grouping(table, key, table.rows()) if rows <= FEW else _whole(table, key, table.rows())
+    if table.kept and known.kept is not None:
+        return known.kept + _added(table, key, known.states, known.rows(table.new))
+    return _alone(table, key, table.rows(), known.rows(table.files))
 
 
-def _added(table: Table, key: Key) -> int:
-    """New rows whose value an earlier new row or a kept row already has."""
-    new, kept = key.of(table.rows(table.new)), key.of(table.rows(table.kept))
-    same = " AND ".join(f"n.k{i} = o.k{i}" for i in range(len(key.terms)))
-    sql = (
-        f"WITH n AS (SELECT {key.columns}, count(*) AS c FROM {new} GROUP BY ALL) SELECT "
-        f"(SELECT coalesce(sum(c - 1), 0) FROM n) + (SELECT count(*) FROM n WHERE EXISTS (SELECT 1 FROM {kept} AS o WHERE {same}))"
+def _added(table: Table, key: Key, states: Mapping[str, FileState], rows: int) -> int:
+    """New rows whose value an earlier new row or a kept row already has.
+
+    The new keys are the ones a set is made of: they are few, and the kept rows stream by. Their least and
+    greatest value skip whole parts of the kept files.
+    """
+    if not table.new:
+        return 0
+    new, near = table.rows(table.new), near_files(key, table.new, table.kept, states)
+    twice = _alone(table, key, new, rows)
+    if not near:
+        return twice
+    known = (
+        f"SELECT DISTINCT {key.columns} FROM {key.apart(table.rows(near))} "
+        f"SEMI JOIN (SELECT DISTINCT {key.columns} FROM {key.apart(new)}) USING ({key.columns})"
     )
-    return int(table.one(sql))
+    return twice + int(table.one(f"SELECT count(*) FROM ({known})"))
+
+
+def _alone(table: Table, key: Key, of: str, rows: int) -> int:
+    return _by_grouping(table, key, of) if rows <= FEW else _whole(table, key, of)
 
 
 def _whole(table: Table, key: Key, rows: str) -> int:

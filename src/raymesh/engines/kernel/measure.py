@@ -8,12 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from raymesh.engines.kernel.keys import Key, excess, fingerprint, key_of, known_excess
-from raymesh.engines.kernel.partners import orphans
+from raymesh.engines.kernel.keys import Key, Known, excess, fingerprint, key_of, known_excess
+from raymesh.engines.kernel.partners import orphans, sight
 from raymesh.engines.kernel.profiles import profiles
-from raymesh.engines.kernel.rows import Table, failure
-from raymesh.engines.kernel.rulebox import rule_connection, rule_value
+from raymesh.engines.kernel.rows import Table, failure, without_values
+from raymesh.engines.kernel.rulebox import (
+    MOST_ALONE,
+    counts_rows,
+    rule_basis,
+    rule_connection,
+    rule_counts,
+    rule_value,
+)
 from raymesh.engines.kernel.samples import sample
+from raymesh.engines.kernel.sketches import Sketching
 from raymesh.engines.kernel.tally import tally
 from raymesh.errors import MeshError, NotFoundError, UsageError
 from raymesh.quality.fit import found_type, same_shape, type_problem
@@ -41,27 +49,41 @@ def measure(  # noqa: PLR0913 - what to measure, and what is known already
     kept_states: Mapping[str, FileState | None] | None = None,
     inputs: Mapping[str, Scan] | None = None,
     prepare: Callable[[duckdb.DuckDBPyConnection], None] = lambda _: None,
+    measured: Measurements | None = None,
+    profiled: bool = False,
 ) -> Measurements:
     """Measure `checks` over the new `files` and the `kept` ones together, all read under `schema`.
 
     Kept files with a state in `kept_states` are not read again for what the state tells (None stands for
     evidence that could not be read). `inputs` holds the tables that references point to. `prepare` is called
     with every further connection this opens (for SQL rules): to register file systems, and to be able to
-    interrupt it. What cannot be measured is in `failures`; only unreadable files, lack of memory for the
+    interrupt it. `measured` is what `measure_files` found out about the new files already, wherever that was.
+    With `profiled` the states of new files have a sketch of their values too. What cannot be measured is in `failures`; only unreadable files, lack of memory for the
     common scan and interruption raise (duckdb.Error).
     """
     table = Table(con, schema, tuple(files), kept.files if kept else ())
     states = {path: state for path, state in (kept_states or {}).items() if state is not None}
-    work = Work(table, states, dict(inputs or {}), prepare)
+    work = Work(table, states, dict(inputs or {}), prepare, profiled)
     active = [c for c in checks if c.unsupported is None]
-    work.types(c for c in active if c.kind == "type")
-    work.rows([c for c in active if c.kind == "row"], hidden={m for c in checks for m in c.masked})
+    if measured is None:
+        work.each_file(active, checks)
+    else:
+        work.take(measured, [c for c in active if c.kind == "row"])
     work.keys([c for c in active if c.kind == "key"])
     work.rules([c for c in active if c.kind == "sql"])
     work.references(c for c in active if c.kind == "reference")
     work.custom([c for c in active if c.kind == "custom"])
     work.no_rows(active)
     return work.sampled(checks)
+
+
+def measure_files(
+    con: duckdb.DuckDBPyConnection, files: Sequence[str], schema: TableSchema, checks: Sequence[Check]
+) -> Measurements:
+    """What `files` say one by one: types, row checks, profiles; the rest of `checks` needs the whole table."""
+    work = Work(Table(con, schema, tuple(files)), {}, {}, lambda _: None, profiled=True)
+    work.each_file([c for c in checks if c.unsupported is None], checks)
+    return Measurements(work.files, work.values, work.problems, work.failures)
 
 
 @dataclass(slots=True)
@@ -72,10 +94,25 @@ class Work:
     kept_states: dict[str, FileState]
     inputs: Mapping[str, Scan | Table]
     prepare: Callable[[duckdb.DuckDBPyConnection], None]
+    profiled: bool = False
     files: dict[str, FileState] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
     failures: dict[str, Failure] = field(default_factory=dict)
+
+    def each_file(self, active: Sequence[Check], checks: Sequence[Check]) -> None:
+        self.types(c for c in active if c.kind == "type")
+        unique = {c.columns[0] for c in active if _keeps_apart(c)}
+        hidden = {m for c in checks for m in c.masked}
+        self.rows([c for c in active if c.kind == "row"], hidden, unique)
+
+    def take(self, measured: Measurements, rows: Sequence[Check]) -> None:
+        """Use what was measured of the new files, and count what the states of kept ones do not tell."""
+        counted = tally(replace(self.table, new=()), rows, self.kept_states)
+        self.files = {**counted.files, **measured.files}
+        self.failures |= counted.failures | dict(measured.failures)
+        self.values |= measured.values
+        self.problems |= measured.types
 
     def types(self, checks: Iterable[Check]) -> None:
         """Promised types against the schema, and the schema against what the new files hold."""
@@ -88,12 +125,16 @@ class Work:
             if problem is not None:
                 self.problems[check.id] = problem
 
-    def rows(self, checks: Sequence[Check], hidden: set[str]) -> None:
-        result = tally(self.table, checks, self.kept_states)
+    def rows(self, checks: Sequence[Check], hidden: set[str], unique: set[str]) -> None:
+        sketching = Sketching.of(self.table, hidden, unique) if self.profiled else None
+        result = tally(self.table, checks, self.kept_states, sketching)
         self.failures |= result.failures
         described = profiles(self.table, self.table.new, hidden)
+        sketched = sketching.finished(described) if sketching else {}
         self.files = {
-            path: replace(state, columns=described[path]) if path in described else state
+            path: replace(
+                state, columns=described.get(path, state.columns), profile=sketched.get(path, state.profile)
+            )
             for path, state in result.files.items()
         }
 
@@ -113,8 +154,7 @@ class Work:
 
     def _excess(self, key: Key, known: int | None, found: Mapping[Key, int]) -> int:
         unique = [k for k, n in found.items() if n == 0]
-        rows = sum(state.rows for state in self.files.values())
-        return excess(self.table, key, known, unique=unique, rows=rows)
+        return excess(self.table, key, Known(unique, {**self.kept_states, **self.files}, known))
 
     def _keyed(self, checks: Sequence[Check]) -> Iterable[tuple[Check, Key]]:
         for check in checks:
@@ -130,14 +170,57 @@ class Work:
         try:
             with rule_connection(self.table, names, self.prepare) as con:
                 for check in checks:
-                    self._measured(check, partial(rule_value, con, check))
+                    self._measured(check, partial(self._rule, con, check))
         except duckdb.Error as error:  # the place to run them in could not be made
             reason = failure(error)
             self.failures |= {c.id: reason for c in checks if c.id not in self.values}
 
+    def _rule(self, con: duckdb.DuckDBPyConnection, check: Check) -> Any:
+        """Rules that add up are asked of new files only, as long as those are not too many to ask one by one."""
+        known = self._known(check, (basis := rule_basis(self.table, check)))
+        rest = [f for f in self.table.files if f not in known]
+        if not self.table.files or len(rest) > MOST_ALONE or not counts_rows(con, self.table, check):
+            return rule_value(con, check)
+        return self._summed(check, basis, known | rule_counts(con, check, self.table, rest))
+
     def references(self, checks: Iterable[Check]) -> None:
         for check in checks:
-            self._measured(check, partial(orphans, self.table, check, self.inputs))
+            self._measured(check, partial(self._orphans, check))
+
+    def _orphans(self, check: Check) -> int:
+        basis, seen = sight(self.table, check, self.inputs)
+        known = {
+            path: n
+            for path, n in self._known(check, basis).items()
+            if _still_true(n, self.kept_states[path].seen.get(check.id), seen)
+        }
+        rest = [f for f in self.table.files if f not in known]
+        found = orphans(self.table, check, self.inputs, rest)
+        return self._summed(check, basis, known | found, seen)
+
+    def _known(self, check: Check, basis: str) -> dict[str, int]:
+        """What the states of kept files say of a count with this basis."""
+        states = {path: self.kept_states[path] for path in self.table.kept if path in self.kept_states}
+        return {
+            path: state.violations[check.id]
+            for path, state in states.items()
+            if check.id in state.violations and state.basis.get(check.id) == basis
+        }
+
+    def _summed(
+        self, check: Check, basis: str, counted: Mapping[str, int], seen: tuple[str, ...] | None = None
+    ) -> int:
+        """The sum over all files, each of which is told its share."""
+        total = sum(counted[path] for path in self.table.files)
+        for path in self.table.files:
+            if (state := self.files.get(path)) is not None:
+                self.files[path] = replace(
+                    state,
+                    violations={**state.violations, check.id: counted[path]},
+                    basis={**state.basis, check.id: basis},
+                    seen=state.seen if seen is None else {**state.seen, check.id: seen},
+                )
+        return total
 
     def custom(self, checks: Sequence[Check]) -> None:
         """Rules of other engines, by the adapters installed as `raymesh.checks`."""
@@ -167,8 +250,9 @@ class Work:
         except Exception as error:
             if check.kind != "custom":
                 raise
-            # an adapter is somebody else's code and may raise anything
-            self.failures[check.id] = Failure(f"{type(error).__name__}: {error}")
+            # an adapter is somebody else's code and may raise anything, with values in its words
+            reason = without_values(" ".join(str(error).split()))
+            self.failures[check.id] = Failure(f"{type(error).__name__}: {reason}"[:300])
         return check.id in self.values
 
     def no_rows(self, checks: Iterable[Check]) -> None:
@@ -193,6 +277,19 @@ class Work:
             except duckdb.Error as error:
                 failure(error)  # a sample is a service: without it the verdict stands
         return replace(taken, samples=samples)
+
+
+def _keeps_apart(check: Check) -> bool:
+    """Whether no version is published in which the one column of a key has a value twice."""
+    plain = check.threshold.operator == "mustBe" and check.threshold.value == 0
+    alone = len(check.columns) == 1 and all(len(k.path) == 1 for k in check.keys)
+    return check.kind == "key" and check.blocking and plain and alone
+
+
+def _still_true(orphans: int, then: tuple[str, ...] | None, now: tuple[str, ...]) -> bool:
+    """Whether a count of references still holds: the other table is the same, or nothing was missing in it and
+    it has lost nothing since."""
+    return then is not None and (then == now or (orphans == 0 and set(then) <= set(now)))
 
 
 def _unlike(table: Table) -> Iterable[tuple[str, str]]:

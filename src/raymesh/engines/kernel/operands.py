@@ -147,3 +147,12 @@ def _norm(of: Term) -> Term:
         raise UsageError(f"a {describe(of.type)} is not a list of numbers")
     squares = f'list_transform({of.sql}, lambda "$x": CAST("$x" AS DOUBLE) * CAST("$x" AS DOUBLE))'
     return Term(f"sqrt(list_sum({squares}))", Primitive("double"))
+
+
+def unlimited(of: Term) -> str:
+    """The term for a join of rows of files, such that no file is skipped by its least and greatest value.
+
+    Joins hand the range of one side to the scan of the other. The limits that files note of floating-point
+    columns leave NaN out, so NaN would not be found; an expression is not handed on.
+    """
+    return f"({of.sql} + 0)" if str(of.type) in ("float", "double") else of.sql

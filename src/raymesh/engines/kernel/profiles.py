@@ -38,7 +38,7 @@ def profiles(
 
     A limit that the footer does not hold exactly is left out.
     """
-    fields = {f.name: f for f in table.schema if _kind(f)}
+    fields = {f.name: f for f in table.schema if kind_of(f)}
     if not files or not fields:
         return {}
     sql = (
@@ -55,7 +55,8 @@ def profiles(
     return found
 
 
-def _kind(field: Field) -> str | None:
+def kind_of(field: Field) -> str | None:
+    """How values of a plain column are ordered and told; None for structs, lists, maps and bytes."""
     if isinstance(field.type, Decimal):
         return "decimal"
     return _KINDS.get(field.type.name) if isinstance(field.type, Primitive) else None
@@ -63,7 +64,7 @@ def _kind(field: Field) -> str | None:
 
 def _profile(field: Field, numbers: Sequence[Any], *, limits: bool) -> dict[str, Any]:
     values, nulls, _, low, high, low_exact, high_exact, unknown = numbers
-    kind = _kind(field) or ""
+    kind = kind_of(field) or ""
     profile: dict[str, Any] = {"id": field.id, "type": kind, "nulls": int(nulls)}
     if not limits:
         return profile

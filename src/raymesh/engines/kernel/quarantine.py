@@ -86,6 +86,14 @@ def leaving_nothing(target: Target | None) -> Iterator[None]:
         raise
 
 
+def discard(plan: BuildPlan, output: Output) -> None:
+    """Remove what was staged for an output, rows set aside too."""
+    for target in (Target(output, plan.run_id, plan.storage), aside_target(plan, output)):
+        with suppress(OSError):  # maintenance collects what cannot be removed now
+            if target is not None:
+                target.remove()
+
+
 def remove(files: Iterable[DataFile], storage: Mapping[str, Any]) -> None:
     """Delete staged files that another part of the same rows has replaced."""
     paths = [f.path for f in files]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from contextlib import contextmanager
 from datetime import date, time
@@ -10,18 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from raymesh.engines.kernel.additive import adds_up
 from raymesh.engines.kernel.sqltext import quote, texts
 from raymesh.errors import UsageError
 from raymesh.mesh.plan import Scan
 from raymesh.spi.scan_sql import scan_sql
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from raymesh.engines.kernel.rows import Table
     from raymesh.quality.model import Check
 
 _PLACEHOLDER = re.compile(r"(\"?)\$?\{(object|table|property|column)\}(\"?)")
+MOST_ALONE = 64
+"""Up to so many files a rule that adds up is asked of each file alone; of more it is asked once, of all."""
 _SELECT = (duckdb.StatementType.SELECT, duckdb.StatementType.MULTI)
 
 
@@ -60,6 +64,37 @@ def rule_value(con: duckdb.DuckDBPyConnection, check: Check) -> Any:
         shape = f"{len(found[0])} columns" if found and len(found[0]) != 1 else _rows(len(found))
         raise UsageError(f"the query must return one value, not {shape}")
     return _value(found[0][0])
+
+
+def rule_basis(table: Table, check: Check) -> str:
+    """What exactly a rule asks, as a digest: its query, its names and the columns of the table."""
+    columns = [(f.id, f.name, str(f.type)) for f in table.schema]
+    said = f"{check.query}\0{check.arguments['tables']}\0{check.arguments['column']}\0{columns}"
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+
+def counts_rows(con: duckdb.DuckDBPyConnection, table: Table, check: Check) -> bool:
+    """Whether the value of a rule for the table is the sum of its values for the files."""
+    tables = check.arguments["tables"]
+    query = bound(check.query or "", tables[0], check.arguments["column"])
+    return adds_up(con, query, tables, table.schema.names)
+
+
+def rule_counts(
+    con: duckdb.DuckDBPyConnection, check: Check, table: Table, files: Sequence[str]
+) -> dict[str, int]:
+    """The values of a rule that adds up, for each of `files` alone: the same query, over one file at a time."""
+    found = {}
+    names = check.arguments["tables"]
+    try:
+        for file in files:
+            for name in names:
+                _view(con, name, table, (file,))
+            found[file] = int(rule_value(con, check))
+    finally:
+        for name in names:
+            _view(con, name, table)
+    return found
 
 
 def bound(query: str, table: str, column: list[str]) -> str:
@@ -111,9 +146,11 @@ def _config(table: Table) -> dict[str, Any]:
     }
 
 
-def _view(con: duckdb.DuckDBPyConnection, name: str, table: Table) -> None:
+def _view(
+    con: duckdb.DuckDBPyConnection, name: str, table: Table, files: tuple[str, ...] | None = None
+) -> None:
     """`domain.product` is a view in a schema, so that both `{table}` and the plain name work."""
-    rows = scan_sql(Scan(table.schema, table.files))
+    rows = scan_sql(Scan(table.schema, table.files if files is None else files))
     con.execute(f"CREATE OR REPLACE VIEW {quote(name)} AS {rows}")
     schema, dot, inner = name.partition(".")
     if dot:

@@ -8,7 +8,7 @@ is no defence against a statement that burns memory or time (that takes a proces
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import duckdb
 import pyarrow as pa
@@ -20,6 +20,7 @@ from raymesh.engines.kernel.arrow import arrow_schema
 from raymesh.engines.kernel.failures import explain, translated
 from raymesh.engines.kernel.fieldids import require_field_ids
 from raymesh.engines.kernel.inputs import bind_registered
+from raymesh.engines.kernel.pushdown import predicate_of
 from raymesh.engines.kernel.query import shape, user_query
 from raymesh.engines.kernel.reading import BATCH_ROWS, scan_failure, select
 
@@ -28,37 +29,64 @@ if TYPE_CHECKING:
 
     from raymesh.errors import MeshError
     from raymesh.mesh.plan import Limits, Scan
+    from raymesh.spec.expression import Expression
 
 _FILE = "query"
 
 
 def answer(
-    sql: str, inputs: Mapping[str, Scan], limits: Limits, storage: Mapping[str, Any]
+    sql: str,
+    inputs: Mapping[str, Scan],
+    limits: Limits,
+    storage: Mapping[str, Any],
+    trusted: Callable[[], duckdb.DuckDBPyConnection] | None = None,
 ) -> pa.RecordBatchReader:
-    """Run one SELECT over `inputs`; both connections live as long as the reader.
+    """Run one SELECT over `inputs`; both connections live as long as the reader. `trusted` gives a connection to
+    read views by, kept open between queries.
 
     Raises TransformError with line and column of `query` when the statement is wrong or reaches for
     anything else than the inputs.
     """
-    box = _Box(limits, storage)
+    box = _box(inputs)(limits, storage, trusted)
     try:
         box.fill(inputs)
         reader = box.start(sql)
     except BaseException:
         box.close()
         raise
-    return pa.RecordBatchReader.from_batches(reader.schema, box.rows(reader))
+    return pa.RecordBatchReader.from_batches(box.schema(reader), box.rows(reader))
 
 
-class _Box:
+def _box(inputs: Mapping[str, Scan]) -> type[Box]:
+    if all(scan.view is None for scan in inputs.values()):
+        return Box
+    from raymesh.engines.kernel.governed_query import GovernedBox
+
+    return GovernedBox
+
+
+class Box:
     """The trusted and the consumer's connection, and the first error that happened between them."""
 
-    def __init__(self, limits: Limits, storage: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        storage: Mapping[str, Any],
+        trusted: Callable[[], duckdb.DuckDBPyConnection] | None = None,
+    ) -> None:
         self.limits = limits
         self.storage = storage
-        self.trusted = duck.connect(limits)
-        self.consumer = duck.connect(limits, ordered=True)
+        self.trusted = self.reading(trusted)
+        self.consumer = self.connect(limits)
         self.failure: MeshError | None = None
+
+    def reading(self, _: Callable[[], duckdb.DuckDBPyConnection] | None) -> duckdb.DuckDBPyConnection:
+        """The connection that reads files."""
+        return duck.connect(self.limits)
+
+    def connect(self, limits: Limits) -> duckdb.DuckDBPyConnection:
+        """The consumer's connection."""
+        return duck.connect(limits, ordered=True)
 
     def fill(self, inputs: Mapping[str, Scan]) -> None:
         files = [f for scan in inputs.values() for f in scan.files]
@@ -66,7 +94,7 @@ class _Box:
             stores.attach(self.trusted, self.storage, files)
             require_field_ids(self.trusted, files)
             for name, scan in inputs.items():
-                bind_registered(self.consumer, name, _Relation.of(scan, self._open))
+                bind_registered(self.consumer, name, Relation.of(scan, self.open))
             duck.lock(self.consumer)
 
     def start(self, sql: str) -> pa.RecordBatchReader:
@@ -77,11 +105,15 @@ class _Box:
         try:
             return self.consumer.sql(f"{head}{rows.source} AS q").to_arrow_reader(BATCH_ROWS)
         except (duckdb.Error, pa.ArrowException, OSError) as error:
-            raise self._explained(error) from error
+            raise self.explained(error) from error
+
+    def schema(self, reader: pa.RecordBatchReader) -> pa.Schema:
+        """The schema of what `rows` gives."""
+        return reader.schema
 
     def rows(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         try:
-            while (batch := self._next(reader)) is not None:
+            while (batch := self.next(reader)) is not None:
                 yield batch
         finally:
             reader.close()
@@ -91,21 +123,22 @@ class _Box:
         self.consumer.close()
         self.trusted.close()
 
-    def _next(self, reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
+    def next(self, reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
         try:
             return next(reader, None)
         except (duckdb.Error, pa.ArrowException, OSError) as error:
-            raise self._explained(error) from error
+            raise self.explained(error) from error
 
-    def _explained(self, error: Exception) -> MeshError:
+    def explained(self, error: Exception) -> MeshError:
         """The trusted side's error when it has one: the consumer's connection only knows that a stream broke."""
         return self.failure or explain(error, origin=self._origin, limits=self.limits)
 
-    def _open(self, scan: Scan, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
-        """Some columns of a scan from a cursor of its own: DuckDB may read two relations at once."""
+    def open(self, scan: Scan, columns: Sequence[str], where: Expression | None) -> Iterator[pa.RecordBatch]:
+        """Some columns of a scan, without rows for which `where` is not true as far as that is quick to tell,
+        from a cursor of its own: DuckDB may read two relations at once."""
         cursor = self.trusted.cursor()
         try:
-            yield from cursor.sql(select(scan, columns)).to_arrow_reader(BATCH_ROWS)
+            yield from cursor.sql(select(scan, columns, where)).to_arrow_reader(BATCH_ROWS)
         except (duckdb.Error, pa.ArrowException, OSError) as error:
             self.failure = scan_failure(error, self.limits, scan.files)
             raise
@@ -113,17 +146,18 @@ class _Box:
             cursor.close()
 
 
-class _Relation(ds.InMemoryDataset):  # type: ignore[misc]  # pyarrow has no types
+Opener: TypeAlias = "Callable[[Scan, Sequence[str], Expression | None], Iterator[pa.RecordBatch]]"
+
+
+class Relation(ds.InMemoryDataset):  # type: ignore[misc]  # pyarrow has no types
     """A scan as an Arrow dataset: DuckDB asks it for columns and filters whenever it scans."""
 
     _scan: Scan
-    _read: Callable[[Scan, Sequence[str] | None], Iterator[pa.RecordBatch]]
+    _read: Opener
 
     @classmethod
-    def of(
-        cls, scan: Scan, read: Callable[[Scan, Sequence[str] | None], Iterator[pa.RecordBatch]]
-    ) -> _Relation:
-        found = cls(arrow_schema(scan.schema).empty_table())
+    def of(cls, scan: Scan, read: Opener) -> Relation:
+        found = cls(arrow_schema(scan.shown).empty_table())
         found._scan = scan
         found._read = read
         return found
@@ -133,8 +167,10 @@ class _Relation(ds.InMemoryDataset):  # type: ignore[misc]  # pyarrow has no typ
         names = list(columns) if columns is not None else self.schema.names
         tested = [] if filter is None else _tested(filter, self.schema)
         asked = [*names, *(n for n in tested if n not in names)]
+        where = None if filter is None else predicate_of(filter, self.schema)
         exact = (
-            b.cast(pa.schema([self.schema.field(n) for n in asked])) for b in self._read(self._scan, asked)
+            b.cast(pa.schema([self.schema.field(n) for n in asked]))
+            for b in self._read(self._scan, asked, where)
         )
         kept = exact if filter is None else (b.filter(filter).select(names) for b in exact)
         return _Scanner(

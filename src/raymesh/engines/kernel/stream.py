@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import pyarrow as pa
 
 from raymesh.engines.kernel.arrow import arrow_schema, arrow_type, door_schema, through_door
 from raymesh.engines.kernel.conform import Conformed, conform
-from raymesh.engines.kernel.failures import Origin, translated
+from raymesh.engines.kernel.failures import Origin, hidden_columns, translated
 from raymesh.engines.kernel.increment import candidates
 from raymesh.engines.kernel.query import Rows, registered, shape
 from raymesh.engines.kernel.sqltext import qualified, quote
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from raymesh.mesh.plan import BuildPlan, DataFile, Limits, Output, Promise
 
-_BATCH_ROWS = 65_536
+BATCH_ROWS = 65_536
 _QUEUED = 1
 _RESULT = "__raymesh_result"
 
@@ -42,20 +43,28 @@ def over_batches(
 
     In append mode it sees only rows that may be new, when its input has the incremental column.
     """
-    transform = target.output.transform
-    function = load(transform, plan.root)
-    size = int(transform.options.get("size") or _BATCH_ROWS)
+    function = load(target.output.transform, plan.root)
+    with incoming(con, plan, target.output, rows) as taken:
+        return _stage_stream(con, function.over_batches(taken), plan, target)
+
+
+@contextmanager
+def incoming(
+    con: duckdb.DuckDBPyConnection, plan: BuildPlan, output: Output, rows: Rows
+) -> Iterator[Iterator[pa.RecordBatch]]:
+    """`rows` in batches of the size that the transform asks for, at least one; in append mode those that may be
+    new."""
+    size = int(output.transform.options.get("size") or BATCH_ROWS)
     columns = shape(con, rows).columns
-    incoming = con.cursor()
+    cursor = con.cursor()
     try:
         origin = rows.origin(len("SELECT * FROM "))
-        statement = f"SELECT * FROM {rows.source} AS q{candidates(target.output, columns)}"
+        statement = f"SELECT * FROM {rows.source} AS q{candidates(output, columns)}"
         with translated(origin=origin, limits=plan.limits):
-            reader = incoming.sql(statement).to_arrow_reader(size)
-        taken = _explained(reader, origin, plan.limits)
-        return _stage_stream(con, function.over_batches(_at_least_one(taken, reader.schema)), plan, target)
+            reader = cursor.sql(statement).to_arrow_reader(size)
+        yield _at_least_one(_explained(reader, origin, plan.limits), reader.schema)
     finally:
-        incoming.close()
+        cursor.close()
 
 
 def over_inputs(
@@ -79,8 +88,18 @@ def over_inputs(
             conformed = conform(shape(con, made), target.output)
             return conformed, stage(con, made, conformed, target, plan.limits)
         with boundary(function.file, plan.root):
-            result = result.to_arrow_reader(_BATCH_ROWS)
+            result = result.to_arrow_reader(BATCH_ROWS)
     return _stage_stream(con, function.results(result), plan, target)
+
+
+def stage_batches(
+    con: duckdb.DuckDBPyConnection, made: Iterator[pa.RecordBatch], plan: BuildPlan, target: Target
+) -> tuple[Conformed, tuple[DataFile, ...]]:
+    """Conform and stage rows that were made elsewhere; the first batch decides the columns.
+
+    Without any batch the contract decides them; raises ConformError when it does not fix every type.
+    """
+    return _stage_stream(con, made, plan, target)
 
 
 def _as_view(result: Any, con: duckdb.DuckDBPyConnection, file: str) -> Rows | None:
@@ -168,9 +187,10 @@ class _Writer:
         self.con.register(_RESULT, reader)
         thread = threading.Thread(target=self._copy, args=(conformed, plan, target), name="raymesh-copy")
         thread.start()
+        masked = hidden_columns(target.output)
         try:
             for batch in made:
-                if not self._offer(through_door(batch, self.schema)):
+                if not self._offer(through_door(batch, self.schema, masked)):
                     break
         except BaseException:
             self.abandoned = True

@@ -16,6 +16,7 @@ from raymesh.quality.model import Check, Failure, FileState
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from raymesh.engines.kernel.sketches import Sketching
     from raymesh.spec.types import TableSchema
 
 
@@ -36,8 +37,16 @@ class Counted:
     basis: str
 
 
-def tally(table: Table, checks: Iterable[Check], kept: Mapping[str, FileState]) -> Tally:
-    """Count every executable row check. Kept files are read again only where their state does not tell."""
+def tally(
+    table: Table,
+    checks: Iterable[Check],
+    kept: Mapping[str, FileState],
+    sketching: Sketching | None = None,
+) -> Tally:
+    """Count every executable row check. Kept files are read again only where their state does not tell.
+
+    New files are sketched in the same scan.
+    """
     result = Tally()
     wanted: list[Counted] = []
     for check in checks:
@@ -46,7 +55,7 @@ def tally(table: Table, checks: Iterable[Check], kept: Mapping[str, FileState]) 
         except UsageError as problem:
             result.failures[check.id] = Failure(problem.message)
     for files, some in _work(table, wanted, kept).items():
-        _count(table, files, some, result)
+        _count(table, files, some, result, sketching if files == table.new else None)
     for path in table.kept:
         if path in kept:
             result.files[path] = _joined(kept[path], result.files.get(path), wanted)
@@ -82,12 +91,21 @@ def _knows(state: FileState, w: Counted) -> bool:
     return w.check.id in state.violations and state.basis.get(w.check.id) == w.basis
 
 
-def _count(table: Table, files: Sequence[str], wanted: Sequence[Counted], result: Tally) -> None:
+def _count(
+    table: Table,
+    files: Sequence[str],
+    wanted: Sequence[Counted],
+    result: Tally,
+    sketching: Sketching | None = None,
+) -> None:
     conditions = list(dict.fromkeys(w.condition for w in wanted))
     try:
-        found = counts(table, files, conditions)
+        found = counts(table, files, conditions, sketching)
     except duckdb.Error as error:
         failure(error)
+        if sketching is not None:  # a profile is a service: without it everything is counted as ever
+            _count(table, files, wanted, result)
+            return
         _count_singly(table, files, wanted, result)
         return
     place = {condition: n for n, condition in enumerate(conditions)}

@@ -37,7 +37,8 @@ _STORED: dict[str, Type] = {
 }
 
 _REFUSED = {
-    "null": "it has no type because every value is NULL; cast it, such as NULL::varchar",
+    "null": "it has no type because every value here is NULL; cast it, such as NULL::varchar, or promise it a "
+    "physicalType in the contract",
     "timestamp_ns": "nanoseconds cannot be stored; cast it to TIMESTAMP (microseconds) in the transform",
     "timestamptz_ns": "nanoseconds cannot be stored; cast it to TIMESTAMPTZ (microseconds) in the transform",
     "interval": "intervals cannot be stored; use a number of seconds or days",

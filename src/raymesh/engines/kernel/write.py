@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raymesh.engines.kernel import storage as stores
-from raymesh.engines.kernel.failures import translated
+from raymesh.engines.kernel.failures import hidden_columns, translated
 from raymesh.engines.kernel.fieldids import field_ids, remember
 from raymesh.engines.kernel.increment import known_files, only_new, refuse_unplaced
 from raymesh.engines.kernel.sqltext import quote, text
@@ -118,7 +118,9 @@ def copy_statement(
     head = head.removesuffix(", ") + " FROM "
     sources = dict(zip(conformed.schema.names, conformed.sources, strict=True))
     tail = f" AS q{only_new(output, sources)}{_order(output)}) TO {text(target.folder)} ({_options(conformed, target, limits)})"
-    return head + rows.source + tail, rows.origin(len(head.encode()), tuple(casts))
+    return head + rows.source + tail, replace(
+        rows.origin(len(head.encode()), tuple(casts)), masked=hidden_columns(output)
+    )
 
 
 def _order(output: Output) -> str:

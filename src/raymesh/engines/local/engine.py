@@ -9,7 +9,6 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,19 +17,19 @@ from raymesh.engines.kernel import storage as stores
 from raymesh.engines.kernel.build import Written, is_python, write_output
 from raymesh.engines.kernel.fieldids import require_field_ids
 from raymesh.engines.kernel.reading import read_scan
-from raymesh.engines.kernel.sqltext import quote, texts
 from raymesh.engines.kernel.types import UNTYPED, UnstorableTypeError, from_duckdb
+from raymesh.engines.kernel.watermark import newest, watermark
 from raymesh.engines.kernel.write import Target, staging
 from raymesh.engines.local.binder import Binder
 from raymesh.engines.local.watch import Watch
 from raymesh.engines.local.workers import Workers
-from raymesh.errors import TransformError
+from raymesh.errors import InternalError, MeshError, TransformError
 from raymesh.mesh.plan import BuildPlan, Limits, Output, Resources, Scan
 from raymesh.spec.types import Field, Primitive, TableSchema
 from raymesh.spi.engine import BuildOutcome, Control, StagedOutput
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import duckdb
     import pyarrow as pa
@@ -75,6 +74,7 @@ class LocalEngine:
         self._workers = Workers()
         self._binder = Binder(self.limits)
         self._swept: set[str] = set()
+        self._reading: tuple[Limits, duckdb.DuckDBPyConnection] | None = None
         self._lock = threading.Lock()
 
     def describe(
@@ -90,6 +90,8 @@ class LocalEngine:
 
     def build(self, plan: BuildPlan, control: Control) -> BuildOutcome:
         """Stage every output of the plan, or raise and leave nothing."""
+        from raymesh.engines.kernel.quarantine import discard
+
         began = time.perf_counter()
         self._sweep(plan.limits.scratch)
         watch = Watch(plan.product, control, plan.limits.timeout)
@@ -100,7 +102,7 @@ class LocalEngine:
                 staged.append(self._build_output(plan, output, watch, used))  # noqa: PERF401 - cleaned up below
         except BaseException:
             for output in plan.outputs[: len(staged)]:
-                _remove(plan, output)
+                discard(plan, output)
             raise
         resources = Resources(
             seconds=time.perf_counter() - began,
@@ -113,7 +115,9 @@ class LocalEngine:
         return BuildOutcome(tuple(staged), resources)
 
     def _build_output(self, plan: BuildPlan, output: Output, watch: Watch, used: _Used) -> StagedOutput:
-        from raymesh.engines.local.parting import aside_target, leaving_nothing, parted, with_aside
+        from raymesh.engines.kernel.parting import parted, with_aside
+        from raymesh.engines.kernel.quarantine import aside_target, leaving_nothing
+        from raymesh.engines.local.parting import LocalHands
 
         target = Target(output, plan.run_id, plan.storage)
         with staging(target), leaving_nothing(aside_target(plan, output)):
@@ -121,9 +125,10 @@ class LocalEngine:
                 make = self._in_worker if is_python(output) else self._in_process
                 written = make(plan, output, watch, used)
             staged = self._judged(plan, output, written, watch, used)
+            hands = LocalHands(plan, output, watch, lambda w: self._judged(plan, output, w, watch, used))
             if written.aside is not None:
-                return with_aside(plan, output, staged, written.aside, watch)
-            return parted(plan, output, staged, lambda w: self._judged(plan, output, w, watch, used), watch)
+                return with_aside(output, staged, written.aside, hands)
+            return parted(plan, output, staged, hands)
 
     def _in_process(self, plan: BuildPlan, output: Output, watch: Watch, used: _Used) -> Written:
         with (
@@ -175,10 +180,11 @@ class LocalEngine:
                 kept_states=output.kept_states,
                 inputs=inputs,
                 prepare=prepare,
+                profiled=True,
             )
-            watermark = _watermark(con, output, paths)
+            reached_to = watermark(output, [newest(con, output, paths)] if paths else [])
         used.cpu_seconds += time.thread_time() - began
-        return StagedOutput(output.port, schema, written.files, measurements, watermark)
+        return StagedOutput(output.port, schema, written.files, measurements, reached_to)
 
     def measure(
         self, scan: Scan, checks: Sequence[Check], *, inputs: Mapping[str, Scan] | None = None
@@ -187,6 +193,8 @@ class LocalEngine:
         from raymesh.engines.kernel.measure import measure
 
         inputs = inputs or {}
+        if any(s.view is not None for s in (scan, *inputs.values())):
+            raise InternalError("a scan with a view was about to be measured without it")
         reached = [*scan.files, *(f for s in inputs.values() for f in s.files)]
         with duck.session(self.limits) as con:
             stores.attach(con, self.storage, reached)
@@ -225,17 +233,55 @@ class LocalEngine:
     ) -> pa.RecordBatchReader:
         """Stream rows in file order. Raises NotFoundError for unknown columns; errors of files come from the
         reader as CorruptFileError or StorageError."""
-        return read_scan(scan, self.limits, self.storage, columns=columns, where=where, limit=limit)
+        return read_scan(
+            scan,
+            self.limits,
+            self.storage,
+            columns=columns,
+            where=where,
+            limit=limit,
+            trusted=self._trusted,
+        )
 
     def query(self, sql: str, inputs: Mapping[str, Scan]) -> pa.RecordBatchReader:
         """Answer one SELECT over named scans in a sandbox that can see nothing else."""
         from raymesh.engines.kernel.sandbox import answer  # pyarrow.dataset loads pandas where there is one
 
-        return answer(sql, inputs, self.limits, self.storage)
+        return answer(sql, inputs, self.limits, self.storage, self._trusted)
+
+    def _trusted(self) -> duckdb.DuckDBPyConnection:
+        """The connection that reads views. No text of a reader runs on it, so it is kept between reads."""
+        with self._lock:
+            if self._reading is not None and self._reading[0] == self.limits:
+                return self._reading[1]
+            if self._reading is not None:
+                self._reading[1].close()
+            self._reading = self.limits, duck.connect(self.limits, ordered=True)
+            return self._reading[1]
+
+    def named_tables(
+        self, queries: Mapping[str, str], known: Collection[str]
+    ) -> dict[str, frozenset[str] | MeshError]:
+        """The tables each query names, or what is wrong with it; see spi.engine.TableQueries."""
+        from raymesh.engines.kernel.tables import named_tables
+
+        return named_tables(queries, known)
+
+    def answers(
+        self, queries: Mapping[str, str], tables: Mapping[str, pa.Table]
+    ) -> dict[str, pa.Table | MeshError]:
+        """The answer to each query over tables in memory; see spi.engine.TableQueries."""
+        from raymesh.engines.kernel.tables import answers
+
+        return answers(queries, tables, self.limits)
 
     def close(self) -> None:
         self._workers.close()
         self._binder.close()
+        with self._lock:
+            if self._reading is not None:
+                self._reading[1].close()
+                self._reading = None
 
     def _sweep(self, scratch: str) -> None:
         """Once per scratch folder: remove what killed processes left."""
@@ -244,16 +290,6 @@ class LocalEngine:
                 return
             self._swept.add(scratch)
         duck.sweep(scratch)
-
-
-def _remove(plan: BuildPlan, output: Output) -> None:
-    """Remove what was staged for an output, rows set aside too."""
-    from raymesh.engines.local.parting import aside_target
-
-    for target in (Target(output, plan.run_id, plan.storage), aside_target(plan, output)):
-        with suppress(OSError):  # maintenance collects what cannot be removed now
-            if target is not None:
-                target.remove()
 
 
 def machine_limits() -> Limits:
@@ -268,17 +304,3 @@ def _described(name: str, kind: Any) -> Field:
         return Field(name, Primitive("string") if kind.id == UNTYPED else from_duckdb(kind))
     except UnstorableTypeError as problem:
         raise TransformError(f"column {name!r}: {problem}") from None
-
-
-def _watermark(con: duckdb.DuckDBPyConnection, output: Output, paths: Sequence[str]) -> Any:
-    """The largest value of the incremental column so far."""
-    if output.incremental_column is None:
-        return None
-    if not paths:
-        return output.watermark
-    sql = f"SELECT max({quote(output.incremental_column)}) AS m FROM read_parquet({texts(paths)})"
-    newest = con.sql(sql).to_arrow_table()["m"][0].as_py()
-    if isinstance(newest, datetime) and newest.tzinfo is not None:
-        newest = newest.astimezone(UTC)
-    found = [v for v in (newest, output.watermark if output.mode == "append" else None) if v is not None]
-    return max(found, default=None)

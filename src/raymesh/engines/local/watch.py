@@ -53,13 +53,31 @@ class Watch:
         if self._staging is not None and faults.observer is not None:
             self._staging.look()
 
-    def report(self, phase: str, fraction: float | None = None, rows: int | None = None) -> None:
-        """Tell the caller how far the build is; a fraction only when it moved by one percent."""
+    def left(self) -> float | None:
+        """Seconds until the limit, None without one."""
+        return None if self.timeout is None else self.timeout - (time.monotonic() - self.began)
+
+    @contextmanager
+    def longer(self, seconds: float) -> Iterator[None]:
+        """Put the limit off while somebody else watches it, who is to be heard first."""
+        before = self.timeout
+        if before is not None:
+            self.timeout = before + seconds
+        try:
+            yield
+        finally:
+            self.timeout = before
+
+    def report(
+        self, phase: str, fraction: float | None = None, rows: int | None = None, **counts: int | None
+    ) -> None:
+        """Tell the caller how far the build is, with further `counts` of Progress; a fraction only when it moved by
+        one percent."""
         phase_told, told = self._told
         if phase == phase_told and (fraction is None or (told is not None and fraction - told < 0.01)):
             return
         self._told = (phase, fraction)
-        self.control.progress(Progress(self.product, phase, fraction, rows))
+        self.control.progress(Progress(self.product, phase, fraction, rows, **counts))
 
     @contextmanager
     def staging(self, target: Target) -> Iterator[None]:

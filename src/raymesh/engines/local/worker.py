@@ -16,7 +16,7 @@ import threading
 import time
 import traceback
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -25,6 +25,7 @@ import pyarrow as pa  # noqa: F401 - imported before the first task, so that its
 
 from raymesh.engines.kernel import duck
 from raymesh.engines.kernel.build import Written, write_output
+from raymesh.engines.kernel.leftovers import ProcessState
 from raymesh.engines.kernel.write import Target, staging
 from raymesh.engines.local.messages import Answer, Task
 from raymesh.errors import MeshError, TransformError
@@ -47,7 +48,7 @@ def main(channel: Connection) -> None:
 
 
 def _answer(task: Task) -> Answer:
-    before = _State.now()
+    before = ProcessState.now()
     began = time.process_time()
     written, error = _attempt(task)
     sys.stdout.flush()
@@ -109,37 +110,6 @@ def _data_bytes() -> int:
             if line.startswith("VmData:"):
                 return int(line.split()[1]) * 1024
     return 0
-
-
-@dataclass(frozen=True, slots=True)
-class _State:
-    """What user code could leave changed."""
-
-    path: tuple[str, ...]
-    folder: str
-    environment: dict[str, str]
-    threads: int
-
-    @classmethod
-    def now(cls) -> _State:
-        return cls(tuple(sys.path), str(Path.cwd()), dict(os.environ), threading.active_count())
-
-    def restore(self, root: str) -> bool:
-        """Put back path, folder and environment and forget the mesh's modules; whether that was all, as
-        threads cannot be taken back."""
-        inside = str(Path(root).resolve()) + os.sep
-        for name, module in list(sys.modules.items()):
-            file = getattr(module, "__file__", None) or ""
-            if name.startswith("raymesh_transform_") or (
-                file.startswith(inside) and "site-packages" not in file
-            ):
-                del sys.modules[name]
-        sys.path[:] = self.path
-        if dict(os.environ) != self.environment:
-            os.environ.clear()
-            os.environ.update(self.environment)
-        os.chdir(self.folder)
-        return threading.active_count() <= self.threads
 
 
 def _hold(lifeline: int) -> None:

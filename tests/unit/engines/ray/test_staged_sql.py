@@ -1,0 +1,212 @@
+"""Staged queries give the rows of the whole query: random ones, and the ones that are easy to get wrong."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal as Number
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from random_sql import (
+    DATE,
+    DOUBLE,
+    EAGER,
+    GENEROUS,
+    INT,
+    LONG,
+    STRING,
+    in_stages,
+    ordered,
+    table,
+    whole,
+    world,
+    written,
+)
+from raymesh.engines.ray.analyse import Chances
+from raymesh.mesh.plan import Scan
+from raymesh.spec.types import Decimal
+
+PER_WORLD = 12
+NAN = float("nan")
+
+
+def agree(sql: str, inputs: dict[str, Scan], folder: Path, **settings: Any) -> bool:
+    """Whether the query ran in stages; fails when its rows are not those of the whole query."""
+    expected = whole(sql, inputs, folder)
+    staged, found, _ = in_stages(sql, inputs, folder, **settings)
+    if found is None:
+        return False
+    assert found.schema == expected.schema, sql
+    assert ordered(found) == ordered(expected), (sql, [(s.name, s.runs, s.sql) for s in staged.stages])
+    return True
+
+
+def _seeds() -> list[Any]:
+    return [*range(8), *(pytest.param(s, marks=pytest.mark.slow) for s in range(8, 250))]
+
+
+@pytest.mark.parametrize("seed", _seeds())
+def test_random_queries_give_the_same_rows_in_stages(
+    seed: int, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if seed >= 8 and not request.config.getoption("--complete"):
+        pytest.skip("the complete matrix runs with --complete")
+    inputs, queries = world(seed, tmp_path)
+    taken = 0
+    for at in range(PER_WORLD):
+        chances = (EAGER, GENEROUS, Chances(parallel=3, small=0))[at % 3]
+        taken += agree(queries.statement(), inputs, tmp_path, chances=chances)
+    assert taken >= PER_WORLD // 2  # otherwise nothing was compared
+
+
+def test_keys_of_different_types_meet(tmp_path: Path) -> None:
+    values: list[Any] = [None, *range(-20, 21)]
+    kinds = {
+        "int": INT,
+        "long": LONG,
+        "narrow": Decimal(9, 2),
+        "wide": Decimal(30, 10),
+        "whole": Decimal(38, 0),
+    }
+    inputs = {
+        f"shop.{name}": written(tmp_path, name, table(k=kind), [(v,) for v in values], 3)
+        for name, kind in kinds.items()
+    }
+    for left in kinds:
+        for right in kinds:
+            sql = f"SELECT l.k FROM shop.{left} AS l FULL JOIN shop.{right} AS r ON l.k = r.k"
+            assert agree(sql, inputs, tmp_path), sql
+
+
+@pytest.mark.parametrize("chances", [GENEROUS, EAGER])
+@pytest.mark.parametrize("larger", ["a", "b"])
+@pytest.mark.parametrize("kind", ["", "LEFT", "RIGHT", "FULL", "SEMI", "ANTI"])
+def test_joins_of_a_small_and_a_large_table(kind: str, larger: str, chances: Chances, tmp_path: Path) -> None:
+    counts = {"a": 15, "b": 15, larger: 200}
+    inputs = {
+        f"shop.{name}": written(
+            tmp_path,
+            name,
+            table(k=LONG, n=LONG),
+            [(None if i % 7 == 0 else i % 23, i) for i in range(rows)],
+            3,
+        )
+        for name, rows in counts.items()
+    }
+    alone = kind in ("SEMI", "ANTI")
+    chosen = "a.n" if alone else "a.n, b.n AS m"
+    wheres = ["", " WHERE a.n > 3", *([] if alone else [" WHERE b.n > 3", " WHERE b.n IS NULL"])]
+    for condition in ("a.k = b.k", "a.k = b.k AND a.n <= b.n AND b.n <> 9 AND a.n <> 5"):
+        for where in wheres:
+            sql = f"SELECT {chosen} FROM shop.a {kind} JOIN shop.b ON {condition}{where}"
+            assert agree(sql, inputs, tmp_path, chances=chances), sql
+
+
+def test_zeros_nan_and_missing_keys_meet_as_in_one_database(tmp_path: Path) -> None:
+    odd = [0.0, -0.0, NAN, -NAN, None, None, float("inf"), float("-inf"), 1.5, 5e-324]
+    inputs = {
+        "shop.a": written(tmp_path, "a", table(k=DOUBLE, n=LONG), [(v, i) for i, v in enumerate(odd * 3)], 3),
+        "shop.b": written(tmp_path, "b", table(k=DOUBLE, m=LONG), [(v, i) for i, v in enumerate(odd)], 2),
+    }
+    for sql in (
+        "SELECT n, m FROM shop.a JOIN shop.b USING (k)",
+        "SELECT n, m FROM shop.a LEFT JOIN shop.b ON a.k = b.k",
+        "SELECT n, m FROM shop.a FULL JOIN shop.b ON a.k = b.k",
+        "SELECT n, m FROM shop.a JOIN shop.b ON a.k IS NOT DISTINCT FROM b.k",
+        "SELECT count(*) AS n, min(n) AS first FROM shop.a GROUP BY k",
+        "SELECT n FROM shop.a ANTI JOIN shop.b ON a.k = b.k",
+        "SELECT n, row_number() OVER (PARTITION BY k ORDER BY n) AS r FROM shop.a",
+        "SELECT isnan(k) AS nan, k IS NULL AS missing FROM (SELECT k FROM shop.a EXCEPT SELECT k FROM shop.b WHERE m < 3)",
+    ):
+        assert agree(sql, inputs, tmp_path), sql
+
+
+def test_averages_are_equal_to_the_last_digit(tmp_path: Path) -> None:
+    rows = [(i % 7, Number(i * 7919 % 100_003) / 100, i * 9_007_199_254_740_993 % 2**62) for i in range(3000)]
+    schema = table(k=INT, d=Decimal(12, 2), n=LONG)
+    inputs = {"shop.a": written(tmp_path, "a", schema, rows, 4)}
+    for chosen in (
+        "avg(d) AS a",
+        "avg(d) AS a, sum(d) AS s, count(*) AS c",
+        "avg(n) AS a, avg(k) AS b, sum(n) AS s",
+    ):
+        assert agree(f"SELECT k, {chosen} FROM shop.a GROUP BY k", inputs, tmp_path)
+        assert agree(f"SELECT {chosen} FROM shop.a", inputs, tmp_path)
+
+
+def test_an_aggregate_of_no_rows_has_its_one_row(tmp_path: Path) -> None:
+    inputs = {"shop.a": written(tmp_path, "a", table(k=INT, d=Decimal(5, 1)), [], 2)}
+    assert agree(
+        "SELECT count(*) AS n, sum(d) AS s, avg(k) AS a, count(k) AS c FROM shop.a", inputs, tmp_path
+    )
+    assert agree("SELECT k, count(*) AS n FROM shop.a GROUP BY k", inputs, tmp_path)
+
+
+def skewed(folder: Path) -> dict[str, Scan]:
+    rows = [(1 if i % 10 else i % 40, i) for i in range(4000)]
+    return {
+        "shop.sales": written(folder, "sales", table(k=LONG, n=LONG), rows, 4),
+        "shop.names": written(folder, "names", table(k=LONG, s=STRING), [(i, str(i)) for i in range(50)], 2),
+    }
+
+
+def test_a_part_with_too_many_rows_is_shared_by_several_tasks(tmp_path: Path) -> None:
+    inputs = skewed(tmp_path)
+    sql = "SELECT n, s FROM shop.sales LEFT JOIN shop.names USING (k)"
+    settings: dict[str, Any] = {"skew": 2.0, "skew_rows": 100, "unit_bytes": 20_000_000.0}
+    _, found, outcome = in_stages(sql, inputs, tmp_path, **settings)
+    assert found is not None
+    assert outcome is not None
+    assert ordered(found) == ordered(whole(sql, inputs, tmp_path))
+    assert any("tasks share it" in note for note in outcome.notes)
+    assert max(t.num_rows for t in outcome.results) < 3000
+
+
+def test_a_part_that_cannot_be_shared_is_told(tmp_path: Path) -> None:
+    inputs = skewed(tmp_path)
+    sql = "SELECT n, row_number() OVER (PARTITION BY k ORDER BY n) AS r FROM shop.sales"
+    _, found, outcome = in_stages(sql, inputs, tmp_path, skew=2.0, skew_rows=100, unit_bytes=5_000_000.0)
+    assert found is not None
+    assert outcome is not None
+    assert any("one task does all of it" in note for note in outcome.notes)
+
+
+def test_a_single_file_is_read_by_several_tasks(tmp_path: Path) -> None:
+    rows = [(i, f"s{i}") for i in range(9000)]
+    inputs = {"shop.a": written(tmp_path, "a", table(k=LONG, s=STRING), rows, 1)}
+    staged, found, outcome = in_stages(
+        "SELECT k + 1 AS k, upper(s) AS s FROM shop.a WHERE k % 3 = 0", inputs, tmp_path
+    )
+    assert [s.runs for s in staged.stages] == ["files"]
+    assert outcome is not None
+    assert sum(t.num_rows > 0 for t in outcome.results) > 1
+    assert found is not None
+    assert ordered(found) == ordered(
+        whole("SELECT k + 1 AS k, upper(s) AS s FROM shop.a WHERE k % 3 = 0", inputs, tmp_path)
+    )
+
+
+def test_types_survive_the_exchange(tmp_path: Path) -> None:
+    rows = [(i, Number(i), date(2024, 1, 1), "ä\u0308") for i in range(40)]
+    inputs = {
+        "shop.a": written(tmp_path, "a", table(k=LONG, d=Decimal(38, 0), t=DATE, s=STRING), rows, 3),
+        "shop.b": written(tmp_path, "b", table(k=LONG), [(i,) for i in range(0, 40, 2)], 2),
+    }
+    sql = """SELECT k, sum(k) OVER (PARTITION BY k) AS huge, {'a b': d, 'n': [s]} AS st, map([k], [t]) AS m,
+        t::TIMESTAMPTZ AS tz, encode(s) AS raw, k::UTINYINT AS small, d::HUGEINT AS h, NULL::TIME AS tm
+        FROM shop.a JOIN shop.b USING (k)"""
+    assert agree(sql, inputs, tmp_path)
+    through = f"SELECT q.*, b.k AS other FROM ({sql}) AS q FULL JOIN shop.b ON q.k = b.k"
+    assert agree(through, inputs, tmp_path)
+
+
+def test_the_last_stage_reads_nothing_when_its_inputs_are_empty(tmp_path: Path) -> None:
+    schema = table(k=LONG, s=STRING)
+    inputs = {"shop.a": written(tmp_path, "a", schema, [], 1), "shop.b": Scan(schema, (), 0, 0)}
+    _, found, _ = in_stages("SELECT a.k, b.s FROM shop.a LEFT JOIN shop.b USING (k)", inputs, tmp_path)
+    assert found is not None
+    assert found.num_rows == 0
+    assert found.schema == pa.schema([("k", pa.int64()), ("s", pa.string())])
