@@ -7,7 +7,8 @@ import os
 import signal
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb  # noqa: F401  # imported before the fork: a builder starts in milliseconds
@@ -24,7 +25,8 @@ from raymesh.spi import faults
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What a builder is to do: at fault point `at` commit `fault`; sleep `nap` seconds at every point."""
+    """What a builder is to do: at fault point `at` commit `fault`; sleep `nap` seconds at every point. `env` is for
+    variables that were set after the server of forks started."""
 
     root: str
     output: str
@@ -32,6 +34,7 @@ class Orders:
     fault: str | None = None
     nap: float = 0.0
     refresh: bool = False
+    env: Mapping[str, str] = field(default_factory=dict)
 
 
 def fail(fault: str | None) -> None:
@@ -54,6 +57,7 @@ def fail(fault: str | None) -> None:
 
 def main(orders: Orders) -> None:
     """Build everything and exit with the run's code; prints `ready` when the mesh is open."""
+    os.environ.update(orders.env)
     descriptor = os.open(orders.output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
