@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-pytest_plugins = ["postgres", "s3"]
+pytest_plugins = ["clusters", "postgres", "s3"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -272,7 +272,7 @@ EXAMPLES: dict[str, Example] = {
     "type: custom": Example(
         "quality.r",
         bad=(1,),
-        more={"quality": [{"id": "r", "type": "custom", "engine": "soda", "implementation": "x"}]},
+        more={"quality": [{"id": "r", "type": "custom", "engine": "other", "implementation": "x"}]},
         kept="not_executed",
         broken="not_executed",
     ),

@@ -4,7 +4,7 @@
     >>> mesh.run("+customer.customer_360")                                     # doctest: +SKIP
     >>> mesh.read("customer.customer_360", columns=["household_id"]).to_pandas()   # doctest: +SKIP
 
-Reads in this process are advisory: whoever holds the files can read them without raymesh.
+Policies on reads in this process are advisory: whoever holds the files can read them without raymesh.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     import pyarrow as pa
+    import ray.data
 
     from raymesh.actions.events import Event, RunFinished
+    from raymesh.actions.governed import Claim
     from raymesh.actions.read import Pinned
     from raymesh.mesh import model
     from raymesh.spi.engine import Engine
@@ -34,19 +36,24 @@ if TYPE_CHECKING:
 class Mesh:
     """An open mesh. Use it as a context manager, or call `close()`; a closed mesh cannot read."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, claim: Claim | None = None) -> None:
         self._workspace = workspace
+        self._claim = claim
         self._engine: Engine | None = None
 
     @classmethod
-    def load(cls, path: str | Path | None = None) -> Mesh:
+    def load(
+        cls, path: str | Path | None = None, *, as_: str | None = None, purpose: str | None = None
+    ) -> Mesh:
         """The mesh in the folder `path`, or around the working directory.
 
+        `as_` and `purpose` say who reads and what for, where the mesh is governed and a call does not say it.
         Raises DocumentsInvalidError with every problem of its documents, UsageError when there is no mesh.
         """
         root = find_root(Path(path) if path is not None else None)
         documents, graph = load_documents(root)
-        return cls(Workspace(root, documents, graph, open_storage(root, documents.document.model)))
+        workspace = Workspace(root, documents, graph, open_storage(root, documents.document.model))
+        return cls(workspace, _claim(None, as_, purpose))
 
     @property
     def name(self) -> str:
@@ -113,35 +120,51 @@ class Mesh:
         where: str | None = None,
         limit: int | None = None,
         version: int | None = None,
+        as_: str | None = None,
+        purpose: str | None = None,
     ) -> Reading:
         """A pinned version of `domain.product` (or `domain.product__port`), read when converted.
 
-        `where` is a condition over columns such as `amount > 10 and country = 'DE'`; see `raymesh read`.
-        Raises NotFoundError for an unknown product, version or column, UsageError for another condition.
+        `where` is a condition over columns such as `amount > 10 and country = 'DE'`; see `raymesh read`. In a
+        governed mesh `as_` is who reads and `purpose` what for; the decision is made anew for every conversion.
+        Raises NotFoundError for an unknown product, version or column, UsageError for another condition,
+        AccessDeniedError.
         """
-        from raymesh.actions.read import pin, unknown_columns
-        from raymesh.mesh.condition import parse_condition
+        from raymesh.actions.read import allowed, pin
 
+        claim = _claim(self._claim, as_, purpose)
         pinned = pin(self._workspace.storage, product, version)
-        known = pinned.scan.schema.names
-        if missing := [c for c in columns or () if c not in known]:
-            raise unknown_columns(product, missing, known)
-        condition = parse_condition(where, pinned.scan.schema) if where else None
+        seen, condition = allowed(
+            self._workspace.storage, product, pinned, claim, columns=columns, where=where, surface="python"
+        )
         arguments = {"columns": columns, "where": condition, "limit": limit}
-        return Reading(self, product, pinned, arguments)
+        return Reading(self, product, seen, arguments, pinned, claim)
 
-    def sql(self, query: str) -> pa.Table:
+    def sql(self, query: str, *, as_: str | None = None, purpose: str | None = None) -> pa.Table:
         """The answer to one SELECT over products named domain.product, computed in a sandbox.
 
-        Raises UsageError when it is not one SELECT, NotFoundError for unknown products, TransformError when the
-        query itself is wrong.
+        In a governed mesh `as_` is who asks and `purpose` what for. Raises UsageError when it is not one SELECT,
+        NotFoundError for unknown products, TransformError when the query itself is wrong, AccessDeniedError.
         """
         from raymesh.actions.read import products_of
         from raymesh.actions.read import query as act
 
-        rows = act(self._workspace.storage, self._local(), query, products_of(query))
+        claim = _claim(self._claim, as_, purpose)
+        _, rows = act(self._workspace.storage, self._local(), query, products_of(query), claim)
         table: pa.Table = rows.read_all()
         return table
+
+    def facts(self, query: str) -> pa.Table:
+        """The answer to one SELECT over the facts of the mesh, or a whole table of them by its name.
+
+        Tables and columns: docs/reference/facts.md. Raises UsageError for a table that does not exist,
+        TransformError for a wrong query.
+        """
+        from raymesh.actions.facts import facts_for
+        from raymesh.actions.facts import query as act
+
+        known = facts_for(self._workspace, self._claim)
+        return known.table(query) if query.isidentifier() else act(known, query)
 
     def lineage(self, product: str, *, column: str | None = None, hops: int | None = None) -> Lineage:
         """What a product (or one of its columns) is made from and what is made from it."""
@@ -154,10 +177,11 @@ class Mesh:
         return Lineage(neighbourhood(graph, product, 1 if hops is None else hops))
 
     def history(self, product: str, limit: int = 20) -> list[dict[str, Any]]:
-        """The versions of a product, newest first."""
+        """The versions of a product, newest first; without numbers of rows for those who may not know them."""
         from raymesh.actions.inspect import history, version_json
 
-        return [version_json(v) for v in history(self._workspace.storage, product, limit).versions]
+        found = history(self._workspace.storage, product, limit, self._claim)
+        return [version_json(v, counted=found.counted) for v in found.versions]
 
     def _local(self) -> Engine:
         if self._engine is None:
@@ -265,6 +289,8 @@ class Reading:
     name: str
     _pinned: Pinned
     _arguments: Mapping[str, Any]
+    _plain: Pinned
+    _claim: Claim | None = None
 
     @property
     def version(self) -> int:
@@ -281,7 +307,16 @@ class Reading:
 
     def to_batches(self) -> pa.RecordBatchReader:
         """A stream of Arrow batches; memory stays bounded."""
-        return self.mesh._local().read(self._pinned.scan, **self._arguments)
+        from raymesh.actions.read import rows_of
+
+        return rows_of(self.mesh._local(), self._allowed(), **self._arguments)
+
+    def _allowed(self) -> Pinned:
+        """The version as its reader may see it now, written down as one more read."""
+        from raymesh.actions.read import allowed
+
+        storage, where = self.mesh._workspace.storage, self._arguments["where"]
+        return allowed(storage, self.name, self._plain, self._claim, where=where, surface="python")[0]
 
     def to_arrow(self) -> pa.Table:
         return self.to_batches().read_all()
@@ -301,6 +336,17 @@ class Reading:
         assert isinstance(frame, pl.DataFrame)  # noqa: S101  # a table never becomes a series
         return frame
 
+    def to_ray(self) -> ray.data.Dataset:
+        """A `ray.data.Dataset` of the rows, read lazily and in parallel by tasks of the mesh's Ray cluster.
+
+        What a policy hides or masks is hidden and masked inside those tasks. Datasets of two products can be joined.
+        Raises MissingExtraError without Ray, ClusterError when the cluster cannot be reached.
+        """
+        from raymesh.actions.read import dataset_of
+
+        found: ray.data.Dataset = dataset_of(self.mesh._workspace.storage, self._allowed(), **self._arguments)
+        return found
+
     def to_duckdb(self, connection: duckdb.DuckDBPyConnection | None = None) -> duckdb.DuckDBPyRelation:
         """A relation over the rows, in `connection` or in a new one of its own."""
         import duckdb
@@ -309,7 +355,17 @@ class Reading:
         return con.from_arrow(self.to_arrow())
 
     def __repr__(self) -> str:
-        return f"<Reading of {self.name} version {self.version}: {', '.join(self._pinned.scan.schema.names)}>"
+        return f"<Reading of {self.name} version {self.version}: {', '.join(self._pinned.scan.shown.names)}>"
+
+
+def _claim(before: Claim | None, as_: str | None, purpose: str | None) -> Claim | None:
+    """What a call says of its reader, and what was said before."""
+    if as_ is None and purpose is None:
+        return before
+    from raymesh.actions.governed import Claim
+
+    name = as_ if as_ is not None or before is None else before.name
+    return Claim(name, purpose if purpose is not None or before is None else before.purpose)
 
 
 def _need(package: str) -> None:

@@ -62,7 +62,7 @@ def test_every_promise_has_a_status_even_one_that_nobody_can_execute(cli, empty)
     write_parquet(empty / "data.parquet", id=[1])
     rules = [
         {"type": "text", "description": "Ask finance."},
-        {"type": "custom", "engine": "soda", "implementation": "x"},
+        {"type": "custom", "engine": "other", "implementation": "x"},
     ]
     service = [{"property": "latency", "value": 1, "unit": "d"}, {"property": "freshness", "value": 1}]
     write_contract(empty / "c.yaml", table("orders", {"name": "id"}, quality=rules), slaProperties=service)
@@ -482,3 +482,9 @@ def test_decimals_are_compared_digit_by_digit(cli, empty, amount):
     )
     answer = checked(cli, "c.yaml", "--data", "data.parquet")
     assert answer.code == (0 if amount < 1 else 4)
+
+
+def test_problems_of_a_contract_alone_are_not_said_to_be_of_a_mesh(cli, empty):
+    said = cli("check", "gone.yaml", "--data", "x.parquet")
+    assert (said.code, "1 problem in the documents" in said.err) == (3, True)
+    assert "mesh" not in said.err

@@ -143,12 +143,12 @@ def test_a_rule_in_words_is_skipped_and_publishes(root: Path) -> None:
 
 
 def test_a_rule_of_an_engine_that_is_not_there_blocks_and_says_so(root: Path) -> None:
-    custom = {"name": "soda", "type": "custom", "engine": "soda", "implementation": "missing_count(id) = 0"}
+    custom = {"name": "other", "type": "custom", "engine": "other", "implementation": "missing_count(id) = 0"}
     product(root, GOOD, quality=[custom])
     report = blocked(root)
-    found = result(root, report.run_id, "soda")
+    found = result(root, report.run_id, "other")
     assert found.status == "not_executed"
-    assert "soda" in found.detail["message"]
+    assert "other" in found.detail["message"]
 
 
 def test_a_service_level_is_recorded_and_keeps_nothing_back(root: Path) -> None:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from raymesh.actions import evidence, set_aside
-from raymesh.actions.events import ProductReport, ProductStarted
+from raymesh.actions import audit, evidence, set_aside
+from raymesh.actions.events import Note, ProductReport, ProductStarted
 from raymesh.actions.ids import actor, host, new_id
 from raymesh.actions.planning import Decision, decide
 from raymesh.errors import (
@@ -26,6 +26,7 @@ from raymesh.errors import (
     StorageError,
 )
 from raymesh.mesh.quarantine import with_quarantines
+from raymesh.quality.completeness import unjudged
 from raymesh.quality.judge import judge
 from raymesh.quality.quarantine import with_set_aside
 from raymesh.quality.score import below_minimum
@@ -35,6 +36,7 @@ from raymesh.spi.state import Run
 from raymesh.spi.tables import StagedChange, TableChange
 
 if TYPE_CHECKING:
+    from raymesh.actions.gate import Gated
     from raymesh.actions.invocation import Invocation
     from raymesh.mesh.plan import BuildPlan, Output
     from raymesh.quality.model import Verdict
@@ -49,6 +51,24 @@ class Judged:
     output: Output
     staged: StagedOutput
     verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """Outputs that may be published, with what standards said of each port's version."""
+
+    judged: Sequence[Judged]
+    metadata: Mapping[str, Mapping[str, Any]]
+
+    def summary(self, port: str) -> dict[str, str]:
+        """The standards in the properties of a snapshot, so that other readers of the table find them too."""
+        said = self.metadata.get(port, {}).get("standards")
+        if not said:
+            return {}
+        return {
+            "raymesh.standards-version": str(said["version"] or ""),
+            "raymesh.standards-outcome": str(said["outcome"]),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +157,8 @@ def _unchanged(decision: Decision) -> ProductReport:
 
 
 def _attempt(work: _Attempt) -> ProductReport:
-    work.invocation.emit(ProductStarted(work.decision.product, work.decision.engine, work.decision.reason))
+    made = work.decision
+    work.invocation.emit(ProductStarted(made.product, made.engine, made.reason, made.engine_reason))
     try:
         with evidence.recorded(work.state, work.run):
             return _judge_and_publish(work)
@@ -149,7 +170,9 @@ def _judge_and_publish(work: _Attempt) -> ProductReport:
     engine = work.invocation.engine(work.decision.engine)
     work.invocation.prepare()
     control = Control(progress=work.invocation.emit, cancelled=lambda: work.invocation.cancelled)
-    outcome = engine.build(work.plan, control)
+    outcome = evidence.with_choice(engine.build(work.plan, control), work.decision)
+    for note in outcome.resources.notes:
+        work.invocation.emit(Note(f"{work.decision.product}: {note}", "warning"))
     with _removed_unless_published(work, outcome) as staged:
         judged = tuple(
             Judged(output, made, _judged(output, made))
@@ -159,15 +182,20 @@ def _judge_and_publish(work: _Attempt) -> ProductReport:
         reason = _blocking(judged, work.decision)
         if reason:
             return _block(work, judged, reason, outcome)
-        report = _publish(work, judged, outcome, staged)
+        gated = work.invocation.gate.judge(work.decision, judged, work.run)
+        if gated.error is not None:
+            return _refuse(work, judged, gated, outcome)
+        report = _publish(work, Approved(judged, gated.metadata), outcome, staged)
     at("after_commit")
+    audit.witness(work.invocation.workspace.storage)
     return report
 
 
-def _judged(output: Output, made: StagedOutput) -> Verdict:
+def _judged(output: Output, made: StagedOutput, *, published: bool = True) -> Verdict:
     """The verdict on the rows to publish, which says what was set aside of the others."""
     verdict = judge(output.checks, made.measurements)
-    return with_set_aside(verdict, made.quarantine.measurements if made.quarantine else None)
+    aside = made.quarantine.measurements if made.quarantine else None
+    return with_set_aside(verdict, aside, published=published)
 
 
 @contextmanager
@@ -197,45 +225,87 @@ def _blocking(judged: Sequence[Judged], decision: Decision) -> str:
         shown = ", ".join(failing[:5]) + (f" and {len(failing) - 5} more" if len(failing) > 5 else "")
         return f"{len(failing)} blocking check{'s' if len(failing) > 1 else ''} did not pass: {shown}"
     for j in judged:
+        document = decision.contracts[j.output.port].document
+        if lost := unjudged(document, j.output.checks, j.verdict.results):
+            shown = ", ".join(lost[:5]) + (f" and {len(lost) - 5} more" if len(lost) > 5 else "")
+            return (
+                f"{len(lost)} promise{'s' if len(lost) > 1 else ''} of {j.output.table} not judged: {shown}"
+            )
         if low := below_minimum(j.verdict.score, decision.minimum_quality):
             return low
     return ""
 
 
-def _block(work: _Attempt, judged: Sequence[Judged], reason: str, outcome: BuildOutcome) -> ProductReport:
+def _block(
+    work: _Attempt,
+    judged: Sequence[Judged],
+    reason: str,
+    outcome: BuildOutcome,
+    standards: Sequence[str] = (),
+) -> ProductReport:
+    """End the run without a version; `standards` are those that keep it from being published."""
     work.tables.delete_files(set_aside.staged_paths(outcome.outputs))
+    judged = [replace(j, verdict=_judged(j.output, j.staged, published=False)) for j in judged]
     finished = evidence.finished(work.run, "blocked", reason, judged, outcome)
     with work.state.write() as tx:
         for j in judged:
             work.state.record_checks(tx, work.run.run_id, j.output.port, evidence.check_records(j.verdict))
         work.state.finish_run(finished, within=tx)
+        if standards:
+            audit.refused(work.invocation.workspace.storage, work.run.product, work.run.run_id, standards, tx)
+    if standards:
+        audit.witness(work.invocation.workspace.storage)
     return evidence.report(finished, judged, failing=True)
 
 
+def _refuse(work: _Attempt, judged: Sequence[Judged], gated: Gated, outcome: BuildOutcome) -> ProductReport:
+    """As `_block`, for a standard: the checks passed, the organisation demands more."""
+    assert gated.error is not None  # noqa: S101  # the caller looked
+    failed = replace(work, run=replace(work.run, error=evidence.error_record(gated.error)))
+    report = _block(failed, judged, gated.error.message, outcome, gated.failing)
+    return replace(report, error=gated.error, failing=gated.failing)
+
+
 def _publish(
-    work: _Attempt, judged: Sequence[Judged], outcome: BuildOutcome, staged: list[StagedChange]
+    work: _Attempt, approved: Approved, outcome: BuildOutcome, staged: list[StagedChange]
 ) -> ProductReport:
     """Stage every output into `staged`, then swap tables and write evidence in one transaction."""
+    judged = approved.judged
+    _require_passed(judged)
     work.tables.sync(set_aside.staged_paths(outcome.outputs))
     at("files_synced")
     for j in judged:
-        staged.append(work.tables.stage(_change(work, j)))  # noqa: PERF401  # what is staged must be known at once
+        staged.append(work.tables.stage(_change(work, j, approved)))  # noqa: PERF401  # what is staged must be known at once
     asides = set_aside.asides(judged, work.decision)
     for a in asides:
         staged.append(work.tables.stage(set_aside.change(a, work.decision, work.run)))  # noqa: PERF401
     finished = evidence.finished(work.run, "published", work.decision.reason, judged, outcome)
-    versions = [evidence.version(j, s, work.decision, finished) for j, s in zip(judged, staged, strict=False)]
+    made = [evidence.version(j, s, work.decision, finished) for j, s in zip(judged, staged, strict=False)]
+    versions = [replace(v, governance=approved.metadata.get(v.port, {})) for v in made]
     work.invocation.check_cancelled()
     with work.state.write(work.lease) as tx:
         at("before_commit")
         work.tables.commit(staged, tx)
         target = evidence.Target(work.state, tx)
         evidence.record(target, work.decision, judged, versions, finished)
-        set_aside.record(target, asides, staged[len(judged) :], work.decision, finished)
+        held = set_aside.record(target, asides, staged[len(judged) :], work.decision, finished)
+        for version in (*versions, *held):
+            inputs = {i.name: i.version for i in work.plan.inputs}
+            audit.published(work.invocation.workspace.storage, version, tx, inputs=inputs)
     return evidence.report(finished, judged, version=versions[0])
 
 
-def _change(work: _Attempt, judged: Judged) -> TableChange:
+def _require_passed(judged: Sequence[Judged]) -> None:
+    """The last look before anything becomes visible, apart from the reasons that people are told."""
+    bad = ("fail", "error", "not_executed")
+    if not judged or any(
+        not j.verdict.results or any(r.check.blocking and r.status in bad for r in j.verdict.results)
+        for j in judged
+    ):
+        raise InternalError("a version that did not pass was about to be published; it was not")
+
+
+def _change(work: _Attempt, judged: Judged, approved: Approved) -> TableChange:
     output, staged = judged.output, judged.staged
     current = work.decision.current.get(output.port)
     score = judged.verdict.score
@@ -252,6 +322,7 @@ def _change(work: _Attempt, judged: Judged) -> TableChange:
             "raymesh.contract-version": work.decision.contracts[output.port].version,
             "raymesh.fingerprint": work.run.fingerprint,
             "raymesh.quality-score": "" if score is None else f"{score:.6f}",
+            **approved.summary(output.port),
         },
     )
 

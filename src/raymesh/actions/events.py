@@ -70,9 +70,12 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class ProductStarted:
+    """`because` says why this engine, empty when somebody named it."""
+
     product: str
     engine: str
     reason: str
+    because: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from raymesh.spi.state import CheckRecord, FileRecord, LineageEdge, Run, Version
 if TYPE_CHECKING:
     from raymesh.actions.build import Judged
     from raymesh.actions.planning import Decision
-    from raymesh.quality.model import Verdict
+    from raymesh.mesh.plan import DataFile
+    from raymesh.quality.model import FileState, Verdict
     from raymesh.spi.engine import BuildOutcome
     from raymesh.spi.state import StateStore, Transaction
     from raymesh.spi.tables import StagedChange
@@ -94,6 +95,14 @@ def check_records(verdict: Verdict) -> list[CheckRecord]:
     ]
 
 
+def with_choice(outcome: BuildOutcome, decision: Decision) -> BuildOutcome:
+    """The outcome with the reason for its engine among the choices that were made for the user."""
+    if not decision.engine_reason:
+        return outcome
+    choices = {"engine": f"{decision.engine}: {decision.engine_reason}", **outcome.resources.choices}
+    return replace(outcome, resources=replace(outcome.resources, choices=choices))
+
+
 def finished(run: Run, status: Any, reason: str, judged: Sequence[Judged], outcome: BuildOutcome) -> Run:
     """The run as it ended: rows and bytes over all outputs, score of the default port, counts of results."""
     counts: dict[str, int] = {}
@@ -108,7 +117,8 @@ def finished(run: Run, status: Any, reason: str, judged: Sequence[Judged], outco
         rows=sum(_rows(j) for j in judged),
         bytes=sum(f.bytes for j in judged for f in j.staged.files),
         quality_score=judged[0].verdict.score,
-        resources=asdict(outcome.resources) | {"rows_quarantined": rows_set_aside(judged)},
+        resources=asdict(outcome.resources)
+        | {"rows_quarantined": rows_set_aside(judged) if status == "published" else 0},
         checks=counts,
     )
 
@@ -180,14 +190,18 @@ def record(
 def file_records(judged: Judged) -> list[FileRecord]:
     """The new files of an output with the check state of each."""
     states = judged.staged.measurements.files
-    return [
-        FileRecord(f.path, f.rows, f.bytes, file_state_to_json(states[f.path]) if f.path in states else {})
-        for f in judged.staged.files
-    ]
+    return [file_record(f, states.get(f.path)) for f in judged.staged.files]
+
+
+def file_record(file: DataFile, state: FileState | None) -> FileRecord:
+    """A file as evidence, with what was measured of it."""
+    if state is None:
+        return FileRecord(file.path, file.rows, file.bytes)
+    return FileRecord(file.path, file.rows, file.bytes, file_state_to_json(state), state.profile)
 
 
 def _edges(decision: Decision) -> list[LineageEdge]:
-    return [LineageEdge(e.column, e.source, e.source_column, e.kind) for e in decision.lineage]
+    return [LineageEdge(e.column, e.source, e.source_column, e.kind, e.chooses) for e in decision.lineage]
 
 
 def _told(v: Version, run: Run) -> Mapping[str, Any]:

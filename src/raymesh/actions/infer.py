@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
     import duckdb
 
+    from raymesh.actions.governed import Claim
+    from raymesh.actions.read import Pinned
     from raymesh.actions.workspace import Storage
-    from raymesh.mesh.plan import Scan
 
 MINIMUM_ROWS = 50
 """A rule is proposed only when at least so many values support it."""
@@ -38,11 +39,17 @@ _SUFFIXES = {
 
 
 def infer(
-    target: str, folder: Path | None = None, *, identifier: str | None = None, sample_rows: int = 100_000
+    target: str,
+    folder: Path | None = None,
+    *,
+    identifier: str | None = None,
+    sample_rows: int = 100_000,
+    claim: Claim | None = None,
 ) -> dict[str, Any]:
     """A contract for `target`: a file, folder or `s3://` address of files, a source `domain.name`, or a product.
 
-    `folder` is the mesh's, needed for sources and products. Raises NotFoundError, SourceError.
+    `folder` is the mesh's, needed for sources and products. Of a product in a governed mesh it is made from what
+    `claim`'s reader may see. Raises NotFoundError, SourceError, AccessDeniedError.
     """
     spec = _file_spec(target)
     if spec is not None:
@@ -57,7 +64,7 @@ def infer(
         raise NotFoundError(f"there is no file, source or product {target}", hint=hint)
     if _source_file(root, target).is_file():
         return infer_source(root, target, identifier=identifier or target, sample_rows=sample_rows)
-    return _of_product(root, target, identifier or target, sample_rows)
+    return _of_product(root, target, identifier or target, sample_rows, claim)
 
 
 def infer_source(
@@ -125,28 +132,31 @@ def _of_source(spec: Mapping[str, Any], root: Path, identifier: str, sample_rows
         return contract
 
 
-def _of_product(root: Path, name: str, identifier: str, sample_rows: int) -> dict[str, Any]:
-    from raymesh.actions.read import pin
+def _of_product(
+    root: Path, name: str, identifier: str, sample_rows: int, claim: Claim | None
+) -> dict[str, Any]:
+    from raymesh.actions.read import allowed, pin
     from raymesh.actions.workspace import open_storage_only
 
     with open_storage_only(root) as storage:
-        scan = pin(storage, name).scan
+        pinned, _ = allowed(storage, name, pin(storage, name), claim, surface="infer")
         with _connection() as con:
-            relation = _published(con, scan, storage)
+            relation = _published(con, pinned, storage)
             return infer_contract(
                 con, relation, name=_short(identifier), identifier=identifier, sample_rows=sample_rows
             )
 
 
-def _published(con: duckdb.DuckDBPyConnection, scan: Scan, storage: Storage) -> duckdb.DuckDBPyRelation:
-    """The rows of a version: its files where they are local, a copy of them otherwise."""
-    from raymesh.actions.read import open_engine
+def _published(con: duckdb.DuckDBPyConnection, pinned: Pinned, storage: Storage) -> duckdb.DuckDBPyRelation:
+    """The rows of a version: its files where they are local and all may be seen, a copy of rows otherwise."""
+    from raymesh.actions.read import open_engine, rows_of
 
-    if not any("://" in file for file in scan.files):
+    scan = pinned.scan
+    if scan.view is None and not any("://" in file for file in scan.files):
         return con.sql(scan_sql(scan))
     engine = open_engine(storage)
     try:
-        con.register("published", engine.read(scan))
+        con.register("published", rows_of(engine, pinned))
         con.execute("CREATE TABLE copied AS SELECT * FROM published")
     finally:
         engine.close()

@@ -39,6 +39,22 @@ _LUHN = (
     "ELSE 2 * TRY_CAST({c}[length({c}) - i] AS INTEGER) END)) % 10 = 0"
 )
 
+
+def matches(pattern: str) -> str:
+    """SQL: whether the text `c` matches an RE2 pattern."""
+    return f"regexp_matches(c, {literal(pattern)})"
+
+
+def luhn_test(text: str) -> str:
+    """SQL: whether the digits of the expression `text` end with the right check digit of Luhn."""
+    return "(" + _LUHN.format(c=f"({text})") + ")"
+
+
+def mod_97_test(text: str) -> str:
+    """SQL: whether the expression `text` is an IBAN with the right check digits."""
+    return "(" + _MOD_97.format(c=f"({text})") + ")"
+
+
 TEXT_KINDS: tuple[TextKind, ...] = (
     TextKind("e-mail addresses", _matches(STRING_FORMATS["email"]), format="email", tag="pii.direct.email"),
     TextKind("UUIDs", _matches(STRING_FORMATS["uuid"]), format="uuid"),
@@ -116,6 +132,11 @@ def snake(name: str) -> str:
     """`customerEmail` and `Customer E-Mail` as `customer_email`, so that names compare."""
     split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
     return re.sub(r"[^a-z0-9]+", "_", split.lower()).strip("_").replace("e_mail", "email")
+
+
+def tags_of_name(name: str) -> tuple[str, ...]:
+    """Every classification a column's name suggests, the most probable first."""
+    return tuple(tag for pattern, tag in _TAGS_BY_NAME if pattern.search(snake(name)))
 
 
 def tag_of_name(name: str) -> str | None:

@@ -16,6 +16,7 @@ from raymesh.spi import registry
 from raymesh.spi.owner import describe_owner, own
 
 if TYPE_CHECKING:
+    from raymesh.actions.gate import StandardsGate
     from raymesh.actions.workspace import Workspace
     from raymesh.spi.engine import Engine
     from raymesh.spi.state import Lease
@@ -53,6 +54,7 @@ class Invocation:
         self._leases: dict[str, Lease] = {}
         self._lock = threading.Lock()
         self._prepared: threading.Thread | None = None
+        self._gate: StandardsGate | None = None
         self._stop = threading.Event()
         self._closed = threading.Event()
         self._heart = threading.Thread(target=self._beat, name="raymesh-leases", daemon=True)
@@ -84,8 +86,29 @@ class Invocation:
     def engine(self, name: str) -> Engine:
         with self._lock:
             if name not in self._engines:
-                self._engines[name] = registry.load("engines", name)()
+                self._engines[name] = self._opened(name)
             return self._engines[name]
+
+    def _opened(self, name: str) -> Engine:
+        from raymesh.actions.planning import access
+
+        made = registry.load("engines", name)
+        if name == "local":
+            engine: Engine = made()
+        else:
+            spec, root = self.workspace.spec.engines.ray, str(self.workspace.root)
+            engine = made(spec=spec, root=root, storage=access(self.workspace))
+        return engine
+
+    @property
+    def gate(self) -> StandardsGate:
+        """What judges versions by the standards of the mesh before they are published."""
+        with self._lock:
+            if self._gate is None:
+                from raymesh.actions.gate import StandardsGate
+
+                self._gate = StandardsGate(self.workspace)
+            return self._gate
 
     @contextmanager
     def lease(self, product: str, run_id: str) -> Iterator[Lease]:
@@ -133,7 +156,10 @@ class Invocation:
         try:
             renewed = self.workspace.state.renew(lease, LEASE_SECONDS)
         except LeaseLostError:
-            self.emit(Note(f"the lease of {product} was lost; its build will not publish", "warning"))
+            with self._lock:
+                released = product not in self._leases
+            if not released:
+                self.emit(Note(f"the lease of {product} was lost; its build will not publish", "warning"))
         except StorageError as error:
             self.emit(Note(f"could not renew the lease of {product}: {error.message}", "warning"))
         else:
@@ -149,6 +175,8 @@ class Invocation:
             self._prepared.join()
         for engine in self._engines.values():
             engine.close()
+        if self._gate is not None:
+            self._gate.close()
 
     def __enter__(self) -> Invocation:
         return self

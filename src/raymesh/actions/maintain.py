@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from raymesh.actions import audit
 from raymesh.actions.build import settle
 from raymesh.actions.compaction import compact
 from raymesh.actions.ids import new_id
-from raymesh.mesh.quarantine import quarantine_port
+from raymesh.mesh.quarantine import guarded_port, quarantine_port
 from raymesh.spi.faults import at
 from raymesh.spi.state import Version
 
@@ -100,6 +101,10 @@ def _expire(invocation: Invocation, current: Version, lease: Lease, *, dry_run: 
     versions = [v for v in found if v.expired_at is None]
     old = expirable(versions, policy, datetime.now(UTC))
     numbers = tuple(sorted(v.number for v in old))
+    if numbers and (reason := _legal_hold(invocation, current)):
+        if not dry_run:
+            audit.held(workspace.storage, current, numbers, reason)
+        return ()
     if dry_run or not old:
         return numbers
     head = workspace.tables.heads([current.table])[current.table]
@@ -110,7 +115,16 @@ def _expire(invocation: Invocation, current: Version, lease: Lease, *, dry_run: 
         workspace.state.forget_versions(tx, current.product, current.port, numbers)
         if head == current.metadata_location:  # otherwise another program's rows would count as published
             workspace.state.move_head(tx, current.product, current.port, staged.metadata_location)
+        audit.expired(workspace.storage, current, numbers, tx)
+    audit.witness(workspace.storage)
     return numbers
+
+
+def _legal_hold(invocation: Invocation, current: Version) -> str | None:
+    """Why no version of a port may expire, whatever retention says; its quarantine is held with it."""
+    name = guarded_port(current.port) or current.port
+    ports = invocation.workspace.graph.product(current.product).ports
+    return next((p.settings.legal_hold for p in ports if p.name == name), None)
 
 
 def _remove_orphans(invocation: Invocation, table: str, *, dry_run: bool) -> Mapping[str, int]:

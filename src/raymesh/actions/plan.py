@@ -32,6 +32,7 @@ class Step:
     build: bool
     reason: str
     engine: str | None = None
+    engine_reason: str = ""
     input_rows: int | None = None
     input_bytes: int | None = None
     problem: MeshError | None = None
@@ -56,6 +57,8 @@ def _steps(invocation: Invocation, products: Sequence[str]) -> Iterator[Step]:
         if step.build:
             building.add(name)
             step = replace(step, changes=pending_changes(invocation.workspace, product, current))
+            if step.problem is None:
+                step = replace(step, problem=invocation.gate.documents(name))
         yield step
 
 
@@ -92,6 +95,7 @@ def _step(invocation: Invocation, name: str, known: Standing) -> Step:
         True,
         decision.reason,
         decision.engine,
+        decision.engine_reason,
         input_rows=sum(s.rows for s in scans) if complete else None,
         input_bytes=sum(s.bytes for s in scans) if complete else None,
     )

@@ -9,6 +9,7 @@ from importlib.metadata import version as installed
 from typing import TYPE_CHECKING, Any
 
 from raymesh.actions.contracts import refuse_breaking
+from raymesh.actions.engines import CLUSTER, choose, past
 from raymesh.actions.ids import began, new_id
 from raymesh.actions.limits import limits_for
 from raymesh.actions.pinning import Standing, input_of, pin_of, standing
@@ -30,13 +31,25 @@ from raymesh.spec.types import TableSchema
 from raymesh.spi import registry
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from raymesh.actions.invocation import Invocation, RunOptions
     from raymesh.actions.workspace import Workspace
     from raymesh.mesh.lineage import ColumnEdge
     from raymesh.mesh.model import Port, Product
-    from raymesh.spi.state import InputPin, Version
+    from raymesh.quality.model import FileState
+    from raymesh.spec.mesh import MeshSpec
+    from raymesh.spi.state import FileRecord, InputPin, Version
 
-_NOT_ABOUT_ROWS = {"timeout", "resources", "snapshots", "quarantine_limit"}
+_NOT_ABOUT_ROWS = {
+    "timeout",
+    "resources",
+    "snapshots",
+    "quarantine_limit",
+    "purposes",
+    "consent",
+    "legal_hold",
+}
 
 KERNEL = "1"
 """Raised when the same plan would write other rows or files than before; rebuilds every product."""
@@ -55,7 +68,8 @@ class Decision:
     """What is to be done with one product, and everything a publish needs to know.
 
     `plan` is None when the product is unchanged. `current` maps ports to their current versions, `heads`
-    tables to the metadata they have now, `served` is the default port's current version.
+    tables to the metadata they have now, `served` is the default port's current version. `engine_reason` is why
+    that engine, empty when somebody named it.
     """
 
     product: str
@@ -69,6 +83,7 @@ class Decision:
     pins: tuple[InputPin, ...] = ()
     lineage: tuple[ColumnEdge, ...] = ()
     minimum_quality: float | None = None
+    engine_reason: str = ""
 
     @property
     def served(self) -> Version | None:
@@ -111,18 +126,19 @@ def decide(invocation: Invocation, name: str, run_id: str, known: Standing | Non
     untouched = all(now.untouched(port) for port in published) and now.untouched_quarantine(published)
     complete = len(published) == len(product.ports)
     stale = next((v for v in published.values() if v.fingerprint != mark), None)
-    engine = _engine(workspace, product, options)
+    choice = choose(workspace, product, options, now.pins, now.known)
     if complete and stale is None and untouched and not options.refresh:
         return Decision(
-            name, run_id, engine, "nothing it is made from has changed", None, now.current, now.heads
+            name, run_id, choice.engine, "nothing it is made from has changed", None, now.current, now.heads
         )
     refuse_breaking(product, now.current)
     return Decision(
         product=name,
         run_id=run_id,
-        engine=engine,
+        engine=choice.engine,
+        engine_reason=choice.why,
         reason=_reason(now, stale, mark, options) if untouched else "another program changed the table",
-        plan=_plan(workspace, product, now, _Frame(run_id, mark, options)),
+        plan=_plan(workspace, product, now, _Frame(run_id, mark, options, choice.engine)),
         current=now.current,
         heads=now.heads,
         contracts={p.name: _contract(p) for p in product.ports},
@@ -183,11 +199,6 @@ def _software() -> str:
     return f"kernel {KERNEL}, duckdb {installed('duckdb')}"
 
 
-def _engine(workspace: Workspace, product: Product, options: RunOptions) -> str:
-    name = options.engine or product.settings.engine or workspace.spec.engines.default
-    return "local" if name == "auto" else name
-
-
 def _contract(port: Port) -> PublishedContract:
     return PublishedContract(port.contract.version, port.documents.contract.raw)
 
@@ -197,6 +208,7 @@ class _Frame:
     run_id: str
     fingerprint: str
     options: RunOptions
+    engine: str = "local"
 
 
 def _plan(workspace: Workspace, product: Product, now: _Now, frame: _Frame) -> BuildPlan:
@@ -212,14 +224,19 @@ def _plan(workspace: Workspace, product: Product, now: _Now, frame: _Frame) -> B
         fingerprint=frame.fingerprint,
         storage=access(workspace),
         references=referenced(workspace, outputs, {i.name for i in inputs}),
+        past=past(workspace, product.name) if frame.engine == CLUSTER else {},
     )
 
 
 def access(workspace: Workspace) -> Mapping[str, Any]:
     """How a build reaches the mesh's object store: references to keys, never keys."""
-    s3 = workspace.spec.storage.s3
+    return reach(workspace.spec, workspace.root)
+
+
+def reach(spec: MeshSpec, root: Path) -> Mapping[str, Any]:
+    """The same for the mesh that `spec` describes, whose folder is `root`."""
+    s3 = spec.storage.s3
     said = s3.model_dump(by_alias=True, exclude_none=True) if s3 else {}
-    root = workspace.root
     return (
         {"s3": {k: v.anchored(root) if isinstance(v, SecretRef) else v for k, v in said.items()}}
         if said
@@ -259,10 +276,16 @@ def _output(workspace: Workspace, port: Port, now: _Now, frame: _Frame) -> Outpu
         key=tuple(p.name for p in port.properties if p.primary_key),
         previous=TableSchema.from_json(dict(version.schema)) if version else None,
         kept=scan_of(workspace.storage, version) if appends and version else None,
-        kept_states={f.path: file_state_from_json(f.state) for f in files},
+        kept_states={f.path: _state_of(f) for f in files},
         allow_breaking=major,
         quarantine=_quarantine(workspace, port, now, frame, adds=appends) if quarantining(checks) else None,
     )
+
+
+def _state_of(file: FileRecord) -> FileState | None:
+    """What evidence says of a kept file; None when that cannot be about this file: it is then measured again."""
+    state = file_state_from_json(file.state)
+    return state if state is not None and state.rows == file.rows else None
 
 
 def _quarantine(workspace: Workspace, port: Port, now: _Now, frame: _Frame, *, adds: bool) -> Quarantine:

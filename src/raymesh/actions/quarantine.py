@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from raymesh.actions.build import attempt, settle
 from raymesh.actions.ids import began, new_id
 from raymesh.actions.planning import Decision, decide
-from raymesh.actions.read import open_engine, pin, pin_published, split_name
+from raymesh.actions.read import allowed, open_engine, pin, pin_published, rows_of, split_name
 from raymesh.errors import NotFoundError, UsageError
 from raymesh.mesh.fingerprint import with_part
 from raymesh.mesh.plan import BuildPlan, Output, Quarantine, Scan, Transform
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from raymesh.actions.events import ProductReport
+    from raymesh.actions.governed import Claim
     from raymesh.actions.invocation import Invocation
     from raymesh.actions.read import Pinned
     from raymesh.actions.workspace import Storage
@@ -44,10 +45,17 @@ class Held:
     since: datetime | None
 
 
-def listing(storage: Storage, products: tuple[str, ...] | None = None) -> list[Held]:
-    """The quarantines that hold rows, by name; of all products when none are named."""
+def listing(
+    storage: Storage, products: tuple[str, ...] | None = None, claim: Claim | None = None
+) -> list[Held]:
+    """The quarantines that hold rows, by name; of all products when none are named. In a governed mesh those
+    whose numbers of rows the reader may know."""
+    from raymesh.actions.governed import known
+
     current = storage.state.current(products)
-    names = sorted(v.table for v in current.values() if guarded_port(v.port) is not None and v.rows)
+    held = [v for v in current.values() if guarded_port(v.port) is not None and v.rows]
+    told = known(storage, held, claim)
+    names = sorted(v.table for v in held if told.counts(v))
     if not names:
         return []
     engine = open_engine(storage)
@@ -70,15 +78,23 @@ def _held(engine: Engine, name: str, pinned: Pinned) -> Held:
 
 
 def rows(
-    storage: Storage, engine: Engine, name: str, *, rule: str | None = None, limit: int | None = None
+    storage: Storage,
+    engine: Engine,
+    name: str,
+    *,
+    rule: str | None = None,
+    limit: int | None = None,
+    claim: Claim | None = None,
 ) -> tuple[Pinned, pa.RecordBatchReader]:
-    """Rows set aside from a port, those of one `rule` (a check's id) when it is named.
+    """Rows set aside from a port, those of one `rule` (a check's id) when it is named, as far as whoever reads
+    may see them.
 
-    Raises NotFoundError when nothing was ever set aside.
+    Raises NotFoundError when nothing was ever set aside, AccessDeniedError.
     """
-    pinned = _pinned(storage, name)
     where = AnyItem(Column((RULES,)), Compare("=", Column(("$item",)), Value(rule))) if rule else None
-    return pinned, engine.read(pinned.scan, where=where, limit=limit)
+    pinned = _pinned(storage, name)
+    seen, _ = allowed(storage, pinned.version.table, pinned, claim, where=where, surface="quarantine")
+    return seen, rows_of(engine, seen, where=where, limit=limit)
 
 
 def _pinned(storage: Storage, name: str) -> Pinned:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from raymesh.errors import NotFoundError
 from raymesh.mesh.plan import Scan
@@ -14,6 +14,7 @@ from raymesh.spec.types import TableSchema
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from raymesh.actions.governed import Access, Claim
     from raymesh.actions.workspace import Storage
     from raymesh.spec.expression import Expression
     from raymesh.spi.engine import Engine
@@ -23,11 +24,13 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Pinned:
     """One version of one port with the files it consists of. `foreign` tells that another program changed
-    the table since raymesh published it; the scan is then the table's own."""
+    the table since raymesh published it; the scan is then the table's own. `access` is what the reader may see,
+    once that was decided; the scan then has a view where the mesh is governed."""
 
     version: Version
     scan: Scan
     foreign: bool = False
+    access: Access | None = field(default=None, repr=False, compare=False)
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -143,7 +146,7 @@ def open_engine(storage: Storage) -> Engine:
     return engine
 
 
-def read(
+def read(  # noqa: PLR0913 (all that can be asked of a read)
     storage: Storage,
     engine: Engine,
     name: str,
@@ -152,22 +155,74 @@ def read(
     where: Expression | str | None = None,
     limit: int | None = None,
     version: int | None = None,
+    claim: Claim | None = None,
 ) -> tuple[Pinned, pa.RecordBatchReader]:
     """Rows of a product as a stream of Arrow batches, with the version they come from.
 
-    `where` may be text such as `amount > 10`. Raises NotFoundError for an unknown product, version or column,
-    UsageError for another condition.
+    `where` may be text such as `amount > 10`. In a governed mesh `claim` says who reads. Raises NotFoundError for
+    an unknown product, version or column (a hidden one is unknown), UsageError for another condition,
+    AccessDeniedError.
     """
     pinned = pin(storage, name, version)
-    if columns is not None:
-        known = pinned.scan.schema.names
-        if missing := [c for c in columns if c not in known]:
-            raise unknown_columns(name, missing, known)
+    seen, condition = allowed(storage, name, pinned, claim, columns=columns, where=where)
+    return seen, rows_of(engine, seen, columns=columns, where=condition, limit=limit)
+
+
+def allowed(
+    storage: Storage,
+    name: str,
+    pinned: Pinned,
+    claim: Claim | None,
+    *,
+    columns: Sequence[str] | None = None,
+    where: Expression | str | None = None,
+    surface: str = "read",
+) -> tuple[Pinned, Expression | None]:
+    """The version as its reader may see it, with the condition understood. Raises as `read` does."""
+    from raymesh.actions.governed import NOBODY, enter
+
+    said = {"where": where if isinstance(where, str) else repr(where)} if where else None
+    access = enter(storage, {name: pinned}, claim or NOBODY, surface=surface, said=said)
+    found = replace(access.pinned[name], access=access)
+    known = found.scan.shown
+    if columns is not None and (missing := [c for c in columns if c not in known.names]):
+        raise unknown_columns(name, missing, known.names)
     if isinstance(where, str):
         from raymesh.mesh.condition import parse_condition
 
-        where = parse_condition(where, pinned.scan.schema)
-    return pinned, engine.read(pinned.scan, columns=columns, where=where, limit=limit)
+        where = parse_condition(where, known)
+    return found, where
+
+
+def rows_of(
+    engine: Engine,
+    pinned: Pinned,
+    *,
+    columns: Sequence[str] | None = None,
+    where: Expression | None = None,
+    limit: int | None = None,
+) -> pa.RecordBatchReader:
+    """The rows of a version that `allowed` let pass."""
+    rows = engine.read(pinned.scan, columns=columns, where=where, limit=limit)
+    return rows if pinned.access is None else pinned.access.checked(rows)
+
+
+def dataset_of(
+    storage: Storage,
+    pinned: Pinned,
+    *,
+    columns: Sequence[str] | None = None,
+    where: Expression | None = None,
+    limit: int | None = None,
+) -> Any:
+    """The rows of a version that `allowed` let pass as a `ray.data.Dataset`, read lazily by tasks of the mesh's
+    cluster. Raises MissingExtraError without Ray, ClusterError, NotFoundError for an unknown column."""
+    from raymesh.actions.planning import reach
+    from raymesh.spi import registry
+
+    spec, root = storage.spec.engines.ray, str(storage.root)
+    engine = registry.load("engines", "ray")(spec=spec, root=root, storage=reach(storage.spec, storage.root))
+    return engine.dataset(pinned.scan, columns=columns, where=where, limit=limit)
 
 
 def products_of(sql: str) -> tuple[str, ...]:
@@ -183,7 +238,15 @@ def products_of(sql: str) -> tuple[str, ...]:
     return tuple(r.name for r in reading.references)
 
 
-def query(storage: Storage, engine: Engine, sql: str, names: Sequence[str]) -> pa.RecordBatchReader:
-    """Answer one SELECT over the named products, all pinned by one query, in the engine's sandbox."""
-    scans: Mapping[str, Scan] = {n: p.scan for n, p in pin_all(storage, names).items()}
-    return engine.query(sql, scans)
+def query(
+    storage: Storage, engine: Engine, sql: str, names: Sequence[str], claim: Claim | None = None
+) -> tuple[Access, pa.RecordBatchReader]:
+    """Answer one SELECT over the named products, all pinned by one query, in the engine's sandbox.
+
+    In a governed mesh `claim` says who asks; the products hold what that reader may see. Raises AccessDeniedError.
+    """
+    from raymesh.actions.governed import NOBODY, enter
+
+    access = enter(storage, pin_all(storage, names), claim or NOBODY, surface="sql", said={"query": sql})
+    scans: Mapping[str, Scan] = {n: p.scan for n, p in access.pinned.items()}
+    return access, access.checked(engine.query(sql, scans))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from raymesh.actions import evidence
+from raymesh.actions import audit, evidence
 from raymesh.actions.build import settle
 from raymesh.actions.ids import actor, host
 from raymesh.actions.read import split_name, unpublished
@@ -72,6 +72,8 @@ def rollback(invocation: Invocation, name: str, to: int, run_id: str) -> Version
                     replace(run, status="published", finished_at=now, rows=old.rows, bytes=old.bytes),
                     within=tx,
                 )
+                audit.published(invocation.workspace.storage, version, tx, of_version=to)
+            audit.witness(invocation.workspace.storage)
     return version
 
 

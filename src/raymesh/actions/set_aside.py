@@ -107,14 +107,17 @@ def version(aside: Aside, staged: StagedChange, decision: Decision, run: Run) ->
 
 def record(
     target: Target, changed: Sequence[Aside], staged: Sequence[StagedChange], decision: Decision, run: Run
-) -> None:
-    """Write the versions of the quarantine tables inside the publishing transaction."""
+) -> list[Version]:
+    """Write the versions of the quarantine tables inside the publishing transaction; these versions."""
+    versions = []
     for aside, change_ in zip(changed, staged, strict=True):
         made = version(aside, change_, decision, run)
         if aside.kept is not None:
             target.state.record_version(target.tx, made, added=_records(aside), removed=())
         else:
             target.state.replace_files(target.tx, made, _records(aside))
+        versions.append(made)
+    return versions
 
 
 def staged_paths(outputs: Sequence[StagedOutput]) -> list[str]:

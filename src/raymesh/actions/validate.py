@@ -29,7 +29,8 @@ def validate(root: Path, *, bind: bool = True) -> Validation:
     """All problems of the mesh at `root`.
 
     With `bind`, SQL is also bound by DuckDB against the promised columns of its inputs, so that unknown
-    columns, wrong types and columns that miss the product's own contract show before anything runs.
+    columns, wrong types and columns that miss the product's own contract show before anything runs. Documents
+    that are right by themselves are then held against the standards of the mesh.
     """
     from raymesh.mesh.graph import examine
     from raymesh.spec.load import load_mesh
@@ -41,6 +42,12 @@ def validate(root: Path, *, bind: bool = True) -> Validation:
     graph, problems = examine(documents)
     if bind and not any(d.severity == "error" for d in problems):
         problems = (*problems, *_bind(graph))
+    if documents.governance is not None and not any(d.severity == "error" for d in problems):
+        from raymesh.actions.standards import document_problems
+        from raymesh.governance.check import policy_problems
+
+        problems = (*problems, *policy_problems(documents, graph))
+        problems = (*problems, *document_problems(documents, graph))
     return Validation(len(documents.domains), len(documents.products), tuple(problems))
 
 

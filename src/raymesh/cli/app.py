@@ -31,9 +31,19 @@ VERBS: dict[str, tuple[str, str]] = {
     "history": ("inspect", "List the versions and runs of a product."),
     "contract": ("contract", "Compare two contracts for those who read the product."),
     "diff": ("inspect", "Compare two versions of a product."),
+    "profile": ("profile", "Tell what is in the columns of a product, and what changed."),
     "quarantine": ("quarantine", "List, show and replay rows that broke a promise and were set aside."),
     "rollback": ("versions", "Serve an older version again."),
     "maintain": ("versions", "Compact files, expire old versions, remove orphans."),
+    "access": ("access", "Ask for access to a product, decide, renew, revoke."),
+    "audit": ("audit", "Show and prove what was done with the mesh."),
+    "policy": ("policy", "Explain, test, compare and list policies."),
+    "bundle": ("bundle", "Sign and verify the policies in force."),
+    "token": ("token", "Make a token for a user of this mesh."),
+    "cluster": ("cluster", "Keep a Ray cluster on this machine, look at the one in use."),
+    "classify": ("classify", "Propose, confirm and review the tags of columns."),
+    "governance": ("governance", "Report how the mesh keeps to its standards."),
+    "facts": ("facts", "Answer one SELECT over what is known about the mesh."),
     "schema": ("schema", "Print the JSON Schema of a kind of document."),
     "doctor": ("doctor", "Report versions, extras, storage and database in one block."),
     "completion": ("completion", "Print or install shell completion."),
@@ -81,7 +91,9 @@ class Verbs(click.Group):
             return _told(error, ctx)
         except OSError as error:
             return _told(_file_error(error), ctx)
-        except Exception as fault:  # noqa: BLE001  # the last boundary: a fault of ours is told as one
+        except Exception as fault:  # the last boundary: a fault of ours is told as one
+            if isinstance(fault, RuntimeError) and str(fault) == "Query interrupted":
+                raise KeyboardInterrupt from fault  # so does DuckDB tell of Ctrl-C during a statement
             return _told(InternalError(f"{type(fault).__name__}: {fault}", traceback.format_exc()), ctx)
 
 

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from raymesh.cli.completion import complete_product
+from raymesh.cli.reader import claim_of, reader_options
 from raymesh.cli.report import output_choice, put, put_json, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from raymesh.actions.governed import Claim
     from raymesh.quality.report import CheckReport
 
 _FORMATS = ("text", "json", "junit", "sarif", "github", "oors")
@@ -27,6 +29,7 @@ _FORMATS = ("text", "json", "junit", "sarif", "github", "oors")
     "--sample", type=click.IntRange(1), metavar="N", help="Look at N rows only; keys stay undecided."
 )
 @click.option("--recorded", is_flag=True, help="By the contract the version was published under.")
+@reader_options
 @output_choice(
     *_FORMATS, about="text for people; json, junit, sarif, github annotations or oors (Bitol) for machines."
 )
@@ -38,6 +41,8 @@ def check(
     data: str | None,
     sample: int | None,
     recorded: bool,
+    as_: str | None,
+    purpose: str | None,
     output: str,
 ) -> int:
     """Judge a published product anew, or any data against any contract. Nothing is built or published.
@@ -57,7 +62,7 @@ def check(
         given = {"--server": server, "--data": data, "--sample": sample}
         if named := [option for option, value in given.items() if value is not None]:
             raise click.UsageError(f"{named[0]} is for a contract; {target} is the name of a product.")
-        reports, documents = _product(folder, target, recorded=recorded)
+        reports, documents = _product(folder, target, recorded, claim_of(as_, purpose))
     _put(reports, output, documents)
     return 0 if all(r.passed for r in reports) else 4
 
@@ -66,13 +71,15 @@ def _is_contract(target: str) -> bool:
     return target.endswith((".yaml", ".yml", ".json")) or Path(target).is_file()
 
 
-def _product(folder: str | None, name: str, *, recorded: bool) -> tuple[Sequence[CheckReport], str]:
+def _product(
+    folder: str | None, name: str, recorded: bool, claim: Claim
+) -> tuple[Sequence[CheckReport], str]:
     """The report, and the folder its file names start at."""
     from raymesh.actions.check import check as act
     from raymesh.actions.workspace import open_workspace
 
     with open_workspace(Path(folder) if folder else None) as workspace:
-        return (act(workspace, name, recorded=recorded),), os.path.relpath(workspace.root)
+        return (act(workspace, name, recorded=recorded, claim=claim),), os.path.relpath(workspace.root)
 
 
 def _put(reports: Sequence[CheckReport], output: str, folder: str) -> None:

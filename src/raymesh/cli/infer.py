@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from raymesh.cli.completion import complete_target
+from raymesh.cli.reader import claim_of, reader_options
 from raymesh.cli.report import output_option, printable, put, put_json, say
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     help="TARGET is a product that ingests a source: propose its next contract after what changed there.",
 )
 @click.option("--to", type=click.Path(dir_okay=False), help="Write to a file, which must not exist yet.")
+@reader_options
 @output_option
 @click.pass_obj
 def infer(
@@ -35,6 +37,8 @@ def infer(
     sample: int,
     update: bool,
     to: str | None,
+    as_: str | None,
+    purpose: str | None,
     output: str,
 ) -> int:
     """Propose a contract from data: types, keys, ranges, formats, tags.
@@ -58,7 +62,8 @@ def infer(
         contract = proposal.contract
         _tell(proposal)
     else:
-        contract = act(target, root, identifier=identifier, sample_rows=sample)
+        claim = claim_of(as_, purpose)
+        contract = act(target, root, identifier=identifier, sample_rows=sample, claim=claim)
     if to is not None:
         _write(Path(to), to_yaml(contract))
     if output == "json":

@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from raymesh.cli.report import amount, say
+from raymesh.cli.report import amount, say, size
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from raymesh.actions.events import Event, ProductReport
+    from raymesh.spi.engine import Progress
 
 MARKS = {
     "published": "✓",
@@ -56,8 +57,8 @@ def _plain(event: Event) -> None:
     from raymesh.actions.events import Note, ProductFinished, ProductStarted, ProductWaiting
 
     match event:
-        case ProductStarted(product, engine, reason):
-            say(f"… {product}: building on {engine} ({reason})")
+        case ProductStarted(product, engine, reason, because):
+            say(f"… {product}: building on {engine}{f', because {because}' if because else ''} ({reason})")
         case ProductWaiting(product, holder):
             say(f"… {product}: waiting for {holder}")
         case ProductFinished(report):
@@ -71,7 +72,7 @@ class _Row:
     began: float
     phase: str = "waiting"
     fraction: float | None = None
-    rows: int | None = None
+    counts: str = ""
 
 
 @contextmanager
@@ -99,12 +100,18 @@ def _note(event: Event, rows: dict[str, _Row], console: object) -> None:
 
     assert isinstance(console, Console)  # noqa: S101  # narrows the type; rich is imported lazily
     match event:
-        case ProductStarted(product, _, _):
+        case ProductStarted(product, engine, _, because):
             rows[product] = _Row(time.monotonic(), "building")
+            if because and engine != "local":
+                console.print(Text(f"{product}: on {engine}, because {because}", style="dim"))
         case ProductWaiting(product, holder):
             rows[product] = _Row(time.monotonic(), f"waiting for {holder}")
-        case Progress(product, phase, fraction, count) if product in rows:
-            rows[product].phase, rows[product].fraction, rows[product].rows = phase, fraction, count
+        case Progress(product, phase, fraction) if product in rows:
+            rows[product].phase, rows[product].fraction, rows[product].counts = (
+                phase,
+                fraction,
+                _counts(event),
+            )
         case ProductFinished(report):
             rows.pop(report.product, None)
             console.print(Text(line(report), style=COLOURS.get(report.status, "")))
@@ -124,8 +131,17 @@ def _block(rows: dict[str, _Row]) -> RenderableType:
             ProgressBar(total=1.0, completed=row.fraction, width=24) if row.fraction is not None else Text("")
         )
         seconds = time.monotonic() - row.began
-        count = f"{amount(row.rows)} rows" if row.rows else ""
-        table.add_row(
-            Spinner("dots"), Text(product), bar, Text(f"{row.phase} {count} {seconds:.0f} s", "dim")
-        )
+        words = " ".join(filter(None, (row.phase, row.counts, f"{seconds:.0f} s")))
+        table.add_row(Spinner("dots"), Text(product), bar, Text(words, "dim"))
     return table
+
+
+def _counts(event: Progress) -> str:
+    """What was written so far, in words: `12,000 rows, 1.2 MB, 8 tasks, 40.0 MB spilled`."""
+    found = (
+        (event.rows, f"{amount(event.rows)} rows"),
+        (event.bytes, size(event.bytes)),
+        (event.tasks, f"{amount(event.tasks)} tasks"),
+        (event.spilled, f"{size(event.spilled)} spilled"),
+    )
+    return ", ".join(words for number, words in found if number)

@@ -9,6 +9,7 @@ import click
 
 from raymesh.cli.completion import complete_product
 from raymesh.cli.inspect import moment
+from raymesh.cli.reader import claim_of, reader_options
 from raymesh.cli.report import amount, output_option, put, put_json, put_table, say
 from raymesh.cli.rows import SHOWN, put_document, write_rows
 
@@ -26,15 +27,16 @@ def quarantine() -> None:
 
 
 @quarantine.command("ls")
+@reader_options
 @output_option
 @click.pass_obj
-def ls(folder: str | None, output: str) -> int:
+def ls(folder: str | None, as_: str | None, purpose: str | None, output: str) -> int:
     """List the quarantines of all products that hold rows."""
     from raymesh.actions.quarantine import listing
     from raymesh.actions.workspace import open_storage_only
 
     with open_storage_only(_path(folder)) as storage:
-        found = listing(storage)
+        found = listing(storage, claim=claim_of(as_, purpose))
     if output == "json":
         put_json("quarantine-ls/1", {"quarantines": [_held(h) for h in found]})
         return 0
@@ -66,9 +68,18 @@ def _held(held: Held) -> dict[str, Any]:
 @click.option(
     "--limit", type=click.IntRange(0), default=SHOWN, show_default=True, help="At most so many rows."
 )
+@reader_options
 @output_option
 @click.pass_obj
-def show(folder: str | None, product: str, rule: str | None, limit: int, output: str) -> int:
+def show(
+    folder: str | None,
+    product: str,
+    rule: str | None,
+    limit: int,
+    as_: str | None,
+    purpose: str | None,
+    output: str,
+) -> int:
     """Show the rows set aside from PRODUCT (domain.product, or domain.product__port) and why."""
     from raymesh.actions.quarantine import rows
     from raymesh.actions.read import open_engine
@@ -77,15 +88,20 @@ def show(folder: str | None, product: str, rule: str | None, limit: int, output:
     with open_storage_only(_path(folder)) as storage:
         engine = open_engine(storage)
         try:
-            pinned, reader = rows(storage, engine, product, rule=rule, limit=limit)
+            claim = claim_of(as_, purpose)
+            pinned, reader = rows(storage, engine, product, rule=rule, limit=limit, claim=claim)
+            access = pinned.access
+            total = pinned.scan.rows if access is None or access.whole(pinned.version.table) else None
             if output == "json":
-                head = {"product": product, "version": pinned.version.number, "total": pinned.scan.rows}
+                head = {"product": product, "version": pinned.version.number, "total": total}
+                head |= access.told() if access else {}
                 put_document(reader, "quarantine-show/1", head)
             else:
                 write_rows(reader, "table", None)
         finally:
             engine.close()
-    say(f"{pinned.scan.rows:,} rows are set aside; raymesh read {pinned.version.table} exports them")
+    shown = "rows are set aside" if total is None else f"{total:,} rows are set aside"
+    say(f"{shown}; raymesh read {pinned.version.table} exports them")
     return 0
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from raymesh.cli.completion import complete_product
+from raymesh.cli.reader import claim_of, reader_options
 from raymesh.cli.report import output_option, say
 from raymesh.cli.rows import FORMATS, SHOWN, put_document, write_rows
 
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
     help="json: one object per line.",
 )
 @click.option("--to", type=click.Path(dir_okay=False), help="Write to a file instead of stdout.")
+@reader_options
+@click.option(
+    "--clear", is_flag=True, help="Without masks, by an agreement for clear access; recorded as such."
+)
 @output_option
 @click.pass_obj
 def read(
@@ -45,6 +50,9 @@ def read(
     number: int | None,
     form: str,
     to: str | None,
+    as_: str | None,
+    purpose: str | None,
+    clear: bool,
     output: str,
 ) -> int:
     """Print or export the rows of PRODUCT: domain.product, or domain.product__port for another port.
@@ -69,6 +77,7 @@ def read(
                 where=where,
                 limit=SHOWN if cut else limit,
                 version=number,
+                claim=claim_of(as_, purpose, clear=clear),
             )
             if output == "json":
                 put_document(reader, "read/1", _head(product, pinned))
@@ -79,10 +88,13 @@ def read(
     if pinned.foreign:
         say(f"note: another program changed {product} since raymesh published it; this is the table as it is")
     if cut and where is None and pinned.scan.rows > SHOWN:
-        say(
-            f"{SHOWN} of {pinned.scan.rows:,} rows; --limit N shows more, --format parquet --to FILE exports all"
-        )
+        total = f" of {pinned.scan.rows:,} rows" if _countable(product, pinned) else " rows at most"
+        say(f"{SHOWN}{total}; --limit N shows more, --format parquet --to FILE exports all")
     return 0
+
+
+def _countable(product: str, pinned: Pinned) -> bool:
+    return pinned.access is None or pinned.access.whole(product)
 
 
 def _head(product: str, pinned: Pinned) -> dict[str, object]:
@@ -94,4 +106,5 @@ def _head(product: str, pinned: Pinned) -> dict[str, object]:
         "quality_score": version.quality_score,
         "published_at": version.published_at.isoformat(),
         "foreign": pinned.foreign,
+        **(pinned.access.told() if pinned.access else {}),
     }

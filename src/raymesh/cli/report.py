@@ -36,7 +36,7 @@ def output_choice(*formats: str, about: str) -> Callable[[F], F]:
     return click.option(
         "--output",
         type=click.Choice(formats),
-        default="text",
+        default="text" if "text" in formats else formats[0],
         show_default=True,
         is_eager=True,
         callback=_remember,

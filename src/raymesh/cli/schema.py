@@ -7,7 +7,18 @@ from pathlib import Path
 
 import click
 
-KINDS = ("Mesh", "Domain", "Source", "DataProduct", "DataContract")
+KINDS = (
+    "Mesh",
+    "Domain",
+    "Source",
+    "DataProduct",
+    "DataContract",
+    "Policies",
+    "PolicyTests",
+    "Classifications",
+    "Standards",
+    "Users",
+)
 
 
 @click.command()

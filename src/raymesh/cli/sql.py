@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from raymesh.cli.reader import claim_of, reader_options
 from raymesh.cli.report import output_option
 from raymesh.cli.rows import FORMATS, put_document, write_rows
 
@@ -22,9 +23,18 @@ from raymesh.cli.rows import FORMATS, put_document, write_rows
     help="json: one object per line.",
 )
 @click.option("--to", type=click.Path(dir_okay=False), help="Write to a file instead of stdout.")
+@reader_options
 @output_option
 @click.pass_obj
-def sql(folder: str | None, query: str, form: str, to: str | None, output: str) -> int:
+def sql(
+    folder: str | None,
+    query: str,
+    form: str,
+    to: str | None,
+    as_: str | None,
+    purpose: str | None,
+    output: str,
+) -> int:
     """Answer one SELECT, such as "select count(*) from orders.baskets". `-` reads it from standard input.
 
     Products are named domain.product. The query runs in a sandbox that can see nothing but the products it names.
@@ -38,9 +48,9 @@ def sql(folder: str | None, query: str, form: str, to: str | None, output: str) 
     with open_storage_only(Path(folder) if folder else None) as storage:
         engine = open_engine(storage)
         try:
-            rows = act(storage, engine, text, names)
+            access, rows = act(storage, engine, text, names, claim_of(as_, purpose))
             if output == "json":
-                put_document(rows, "sql/1", {"products": list(names)})
+                put_document(rows, "sql/1", {"products": list(names), **access.told()})
             else:
                 write_rows(rows, form, to)
         finally:

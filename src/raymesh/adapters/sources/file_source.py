@@ -17,11 +17,12 @@ from raymesh.spi.scan_sql import fields_of
 from raymesh.spi.source import SourceDescription
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from raymesh.adapters.sources.locations import SourceFile
     from raymesh.mesh.plan import SourceScan
 
-_RELATIONS = {"parquet": parquet_relation, "csv": csv_relation, "json": json_relation}
+_RELATIONS = {"csv": csv_relation, "json": json_relation}
 
 
 class FileSource:
@@ -53,7 +54,7 @@ class FileSource:
         files.check(chosen)
         files.attach(con)
         try:
-            relation = _RELATIONS[scan.type](con, files, chosen)
+            relation = _relation(con, scan, files, chosen)
         finally:
             files.check(chosen)  # what looks damaged may be a file that is being rewritten
         return relation
@@ -68,6 +69,15 @@ class FileSource:
             )
             if path is not None and scan.type == "parquet":
                 raise corrupt_file(files, error, path.path) from None
+
+
+def _relation(
+    con: duckdb.DuckDBPyConnection, scan: SourceScan, files: FileSet, chosen: Sequence[SourceFile]
+) -> duckdb.DuckDBPyRelation:
+    if scan.type != "parquet":
+        return _RELATIONS[scan.type](con, files, chosen)
+    rows = scan.pin.get("rows")  # one task's share of a large file
+    return parquet_relation(con, files, chosen, None if rows is None else (rows[0], rows[1]))
 
 
 @contextmanager

@@ -113,7 +113,8 @@ class ObjectStore:
         where = self.settings.s3.endpoint or "Amazon S3"
         return self.settings.error(
             f"cannot read {self.settings.location} at {where}: {self.readable(str(problem))[:300]}",
-            "check storage: endpointUrl, region, accessKeyId and secretAccessKey of the source or of mesh.yaml",
+            "check storage: endpointUrl, region, accessKeyId and secretAccessKey of the source or of mesh.yaml; "
+            "for a contract without a mesh endpointUrl of the server and AWS_* in the environment",
         )
 
 

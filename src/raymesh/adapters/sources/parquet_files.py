@@ -18,9 +18,13 @@ if TYPE_CHECKING:
 
 
 def parquet_relation(
-    con: duckdb.DuckDBPyConnection, files: FileSet, chosen: Sequence[SourceFile]
+    con: duckdb.DuckDBPyConnection,
+    files: FileSet,
+    chosen: Sequence[SourceFile],
+    rows: tuple[int, int] | None = None,
 ) -> duckdb.DuckDBPyRelation:
-    """Rows of all files, under the declared columns when there are any.
+    """Rows of all files, under the declared columns when there are any; with `rows` only those of each file from
+    the first number up to before the second.
 
     Raises SourceError that lists every difference between files and from the declared columns, and
     CorruptFileError for a file that is no whole Parquet file. Pickled extension types read as plain binary.
@@ -32,7 +36,8 @@ def parquet_relation(
     present = _agreed(files, shapes, wanted)
     present |= {key: wanted.get(key, con.type("VARCHAR")) for key in keys if key not in present}
     columns = projection(settings, present, wanted)
-    return con.sql(f"SELECT {columns} FROM {_read([files.address(f) for f in chosen], keys, present)}")
+    some = f" WHERE file_row_number >= {rows[0]:d} AND file_row_number < {rows[1]:d}" if rows else ""
+    return con.sql(f"SELECT {columns} FROM {_read([files.address(f) for f in chosen], keys, present)}{some}")
 
 
 def parquet_rows(con: duckdb.DuckDBPyConnection, files: FileSet, chosen: Sequence[SourceFile]) -> int:
