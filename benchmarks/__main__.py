@@ -7,13 +7,30 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from benchmarks import contract, customer_360, documents, memory
+from benchmarks import (
+    audit,
+    contract,
+    contract_append,
+    customer_360,
+    documents,
+    governance_decide,
+    governed_read,
+    memory,
+    ray_customer_360,
+    ray_map,
+)
 from benchmarks.measure import HERE, Figure, machine
 
 SUITES: dict[str, tuple[str, Callable[..., Iterator[Figure]]]] = {
     "customer_360": ("A governed product, TPC-H scale 1", customer_360.run),
+    "ray_customer_360": ("SQL on a Ray cluster, TPC-H", ray_customer_360.run),
+    "ray_map": ("A Python batch product on a Ray cluster", ray_map.run),
     "memory": ("More data than memory", memory.run),
     "contract": ("A contract over 20 million rows", contract.run),
+    "contract_append": ("Judging an append", contract_append.run),
+    "audit": ("The audit log", audit.run),
+    "governance_decide": ("Decisions about access", governance_decide.run),
+    "governed_read": ("Reading through policies", governed_read.run),
     "documents": ("Everyday commands", documents.run),
 }
 

@@ -43,6 +43,7 @@ def pages() -> dict[str, str]:
         "cli.md": command_line(),
         "documents.md": documents(),
         "errors.md": errors(),
+        "facts.md": facts(),
         "json.md": json_documents(),
     }
     return {name: "\n".join([NOTE, *lines]).rstrip() + "\n" for name, lines in made.items()}
@@ -125,6 +126,11 @@ def documents() -> Iterator[str]:
         "Mesh": ("mesh.yaml", ""),
         "Domain": ("domains/DOMAIN/domain.yaml", ""),
         "Source": ("domains/DOMAIN/sources/NAME.yaml", ""),
+        "Classifications": ("governance/classifications.yaml", ""),
+        "Standards": ("governance/standards.yaml, domains/DOMAIN/standards.yaml", ""),
+        "Users": ("governance/users.yaml", ""),
+        "Policies": ("governance/policies/NAME.yaml, domains/DOMAIN/policies/NAME.yaml", ""),
+        "PolicyTests": ("governance/policies/tests/NAME.yaml", ""),
         "DataProduct": (
             "domains/DOMAIN/products/PRODUCT/product.yaml",
             "Open Data Product Standard 1.1 (Bitol). Meanings are given where raymesh acts on a key; the rest is as in the standard.",
@@ -141,7 +147,7 @@ def documents() -> Iterator[str]:
     yield "`${env:NAME}` or `${file:PATH}`. Sizes are written `128MB`, durations `10m`, `3d`.\n"
     for kind, (place, note) in titles.items():
         schema = json_schema(kind)
-        own = kind in ("Mesh", "Domain", "Source")
+        own = kind not in ("DataProduct", "DataContract")
         yield f"## {kind}: `{place}`\n"
         if note:
             yield note + "\n"
@@ -214,6 +220,34 @@ def _shape(value: dict[str, Any]) -> str:
     kind = str(value.get("type", "any value"))
     names = {"string": "text", "integer": "whole number", "boolean": "true or false", "object": "mapping"}
     return f"list of {_shape(value.get('items', {}))}" if kind == "array" else names.get(kind, kind)
+
+
+# facts
+
+
+def facts() -> Iterator[str]:
+    """Tables and columns of the facts, from their schema."""
+    from raymesh.governance.facts import FACTS_VERSION, TABLES
+
+    basis = {
+        "documents": "from documents",
+        "evidence": "from evidence of versions",
+        "continuous": "from evidence that grows without a publish",
+    }
+    yield "# Facts\n"
+    yield 'What is known about a mesh, as tables: `raymesh facts "SELECT …"`, `Mesh.facts(…)`, and what'
+    yield "[standards](../governance/standards.md) are queries over. Rows of products are not among them.\n"
+    yield f"Version {FACTS_VERSION} of the schema; while it stays, tables and columns are only added. `texts` is a list of"
+    yield "text, `time` an instant in UTC. A table without evidence yet is there, and empty.\n"
+    yield from table(
+        ("table", "", "made"), ((f"[`{t.name}`](#{t.name})", t.meaning, basis[t.basis]) for t in TABLES)
+    )
+    for t in TABLES:
+        yield f"## {t.name}\n"
+        yield f"{t.meaning}\n"
+        yield from table(
+            ("column", "kind", "meaning"), ((f"`{c.name}`", c.kind, c.meaning) for c in t.columns)
+        )
 
 
 # errors
