@@ -100,6 +100,8 @@ def test_user_code_travels_and_secrets_stay(tmp_path: Path) -> None:
     assert packed.serves(str(mesh))
     assert not packed.serves(str(tmp_path))
     assert travel.Luggage().runtime_env() == {}
+    assert travel.Luggage().serves(str(tmp_path))
+    assert not travel.luggage(tmp_path / "elsewhere").serves(str(tmp_path))
 
 
 def test_a_worker_finds_the_mesh_where_it_was_unpacked(

@@ -36,14 +36,16 @@ _SECRET_FILE = re.compile(r"\$\{file:([^{}]+)\}")
 
 @dataclass(frozen=True, slots=True)
 class Luggage:
-    """The folder that travels with a job and what of it stays behind; empty when files are shared."""
+    """The folder that travels with a job and what of it stays behind; empty when the cluster sees our files
+    (`shared`), or when there is no mesh."""
 
     root: str | None = None
     left: tuple[str, ...] = ()
+    shared: bool = True
 
     def serves(self, root: str) -> bool:
         """Whether code of the mesh at `root` can run with it."""
-        return self.root is None or os.path.realpath(root) == self.root
+        return self.shared or os.path.realpath(root) == self.root
 
     def runtime_env(self) -> dict[str, Any]:
         """The runtime environment of the job; empty when nothing travels."""
@@ -60,8 +62,8 @@ def luggage(root: Path) -> Luggage:
     """All files of the mesh at `root` but its data, its state and every file that it names as a secret."""
     root = root.resolve()
     if not (root / "mesh.yaml").is_file():
-        return Luggage()
-    return Luggage(str(root), (*LEFT, *sorted(set(_secret_files(root)))))
+        return Luggage(shared=False)
+    return Luggage(str(root), (*LEFT, *sorted(set(_secret_files(root)))), shared=False)
 
 
 def _secret_files(root: Path) -> Iterator[str]:
