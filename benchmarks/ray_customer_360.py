@@ -31,10 +31,11 @@ def run(rounds: int = 3) -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as scratch, warm(Path(scratch)):
         mesh = write_mesh(Path(scratch) / "mesh", data)
         yield from _against_local(mesh, rounds)
-        yield from _against_ray_data(mesh, data, rounds)
+        ours = _warmed(mesh, rounds)
+        yield from _against_ray_data(ours, data)
         yield from _linear(Path(scratch), data)
         yield from _workers(Path(scratch), data)
-    yield from _against_daft(data)
+    yield from _against_daft(ours, data)
     if os.environ.get("RAYMESH_BENCH_SCALE") == str(LARGE):
         yield from _large()
 
@@ -76,12 +77,17 @@ def _against_local(mesh: Path, rounds: int) -> Iterator[Figure]:
     )
 
 
-def _against_ray_data(mesh: Path, data: Path, rounds: int) -> Iterator[Figure]:
+def _warmed(mesh: Path, rounds: int) -> float:
+    """Seconds of the governed build in stages, the least of `rounds` after one that is not counted."""
     from raymesh import Mesh
 
-    with Mesh.load(mesh) as opened, tempfile.TemporaryDirectory() as out:
+    with Mesh.load(mesh) as opened:
         _built(opened, "ray")
-        ours = min(_built(opened, "ray") for _ in range(rounds))
+        return min(_built(opened, "ray") for _ in range(rounds))
+
+
+def _against_ray_data(ours: float, data: Path) -> Iterator[Figure]:
+    with tempfile.TemporaryDirectory() as out:
         began = time.perf_counter()
         as_usually_written(data, Path(out))
         theirs = time.perf_counter() - began
@@ -275,31 +281,56 @@ print("seconds", min(once() for _ in range(3)))
 """
 
 
-def _against_daft(data: Path) -> Iterator[Figure]:
-    """Daft's own Ray runner on the same statement; FILTER is written as sum(CASE …), which Daft's SQL needs."""
-    what = "the same SQL on Daft's Ray runner, seconds, warm and ungoverned"
+def _against_daft(ours: float, data: Path) -> Iterator[Figure]:
+    """Daft's own Ray runner on the same statement; FILTER is written as sum(CASE …), which Daft's SQL needs, and the
+    files are written again without the Arrow schema, whose string views Daft does not read."""
+    what = "governed customer_360 in stages / the same SQL on Daft's Ray runner, ungoverned"
     try:
         programs = venv("daft", "daft[ray]")
         with tempfile.TemporaryDirectory() as scratch:
             script = Path(scratch) / "daft_run.py"
             script.write_text(DAFT)
             Path(f"{script}.sql").write_text(_for_daft())
+            plain = _without_views(data, Path(scratch) / "plain")
             told = subprocess.run(
-                [str(programs / "python"), str(script), str(data), scratch],
+                [str(programs / "python"), str(script), str(plain), str(Path(scratch) / "out")],
                 check=True, capture_output=True, text=True, timeout=900,
             ).stdout  # fmt: skip
-        yield Figure(what, f"{float(told.rsplit('seconds', 1)[1]):.1f} s")
+        theirs = float(told.rsplit("seconds", 1)[1])
+        yield Figure(
+            what,
+            f"{ours / theirs:.2f}  ({ours:.2f} s / {theirs:.1f} s)",
+            note="both warm; Daft without checks",
+        )
     except (subprocess.SubprocessError, OSError, IndexError, ValueError) as error:
         said = str(getattr(error, "stderr", "") or error).strip().splitlines()
         yield Figure(what, "did not run", note=f"Daft said: {said[-1][:160] if said else 'nothing'}")
 
 
-def _for_daft() -> str:
-    import re
+def _without_views(data: Path, into: Path) -> Path:
+    import duckdb
 
-    text = QUERY.format(**{t: t for t in TABLES})
-    text = re.sub(r"count\(\*\) FILTER \(WHERE ([^)]*)\)", r"sum(CASE WHEN \1 THEN 1 ELSE 0 END)", text)
-    return re.sub(r"([\w.()*+\- ,]+?)::(integer|bigint|double|decimal\(\d+, \d+\))", r"CAST(\1 AS \2)", text)
+    into.mkdir()
+    with duckdb.connect() as con:
+        for table in TABLES:
+            con.execute(f"COPY (FROM '{data / table}.parquet') TO '{into / table}.parquet' (FORMAT parquet)")
+    return into
+
+
+def _for_daft() -> str:
+    import sqlglot
+    from sqlglot import exp
+
+    def plain(node: exp.Expression) -> exp.Expression:
+        if isinstance(node, exp.Filter):
+            one, zero = exp.Literal.number(1), exp.Literal.number(0)
+            return exp.Sum(this=exp.Case().when(node.expression.this, one).else_(zero))
+        if isinstance(node, exp.Cast) and isinstance(node.this, exp.Coalesce):
+            node.this.set("expressions", [exp.cast(e, node.to) for e in node.this.expressions])
+        return node
+
+    tree = sqlglot.parse_one(QUERY.format(**{t: t for t in TABLES}), dialect="duckdb")
+    return tree.transform(plain).sql("postgres")
 
 
 def _large() -> Iterator[Figure]:
