@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ET
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 import pyarrow as pa
@@ -488,3 +488,64 @@ def test_problems_of_a_contract_alone_are_not_said_to_be_of_a_mesh(cli, empty):
     said = cli("check", "gone.yaml", "--data", "x.parquet")
     assert (said.code, "1 problem in the documents" in said.err) == (3, True)
     assert "mesh" not in said.err
+
+
+# times as other tools write them
+
+
+@pytest.mark.parametrize("zone", [None, "UTC"])
+@pytest.mark.parametrize("unit", ["ns", "us", "ms"])
+def test_times_are_compared_whatever_unit_and_zone_they_are_kept_in(cli, empty, unit, zone):
+    at = pa.array([datetime(2024, 3, 31, 1, 30), datetime(2024, 3, 31, 1, 31)], pa.timestamp(unit, zone))
+    write_parquet(empty / "data.parquet", at=at)
+    options = {"minimum": "2024-03-31T03:30:00+02:00", "exclusiveMaximum": "2024-03-31T01:31:00Z"}
+    options |= {"maximum": "9999-12-31"}  # further than nanoseconds reach
+    column = {
+        "name": "at",
+        "logicalType": "timestamp",
+        "logicalTypeOptions": options,
+        "enum": [{"value": "2024-03-31T01:30:00"}, {"value": "1500-01-01T00:00:00+01:00"}],
+    }
+    write_contract(empty / "c.yaml", table("t", column))
+    found = results(checked(cli, "c.yaml", "--data", "data.parquet"))
+    values = {name: (r["status"], r["value"]) for name, r in found.items() if name.startswith("at.")}
+    del values["at.logicalType"]
+    assert values == {
+        "at.minimum": ("pass", 0),
+        "at.maximum": ("pass", 0),
+        "at.exclusiveMaximum": ("fail", 1),
+        "at.enum": ("fail", 1),
+    }
+
+
+def test_a_nanosecond_is_not_lost(cli, empty):
+    at = pa.array([1_704_067_200_000_000_000, 1_704_067_200_000_000_001], pa.timestamp("ns", "UTC"))
+    write_parquet(empty / "data.parquet", at=at, hour=pa.array([0, 1], pa.time64("ns")))
+    columns = [
+        {"name": "at", "logicalType": "timestamp", "logicalTypeOptions": {"maximum": "2024-01-01T00:00:00Z"}},
+        {"name": "hour", "logicalType": "time", "logicalTypeOptions": {"maximum": "00:00:00"}},
+    ]
+    write_contract(empty / "c.yaml", table("t", *columns))
+    found = results(checked(cli, "c.yaml", "--data", "data.parquet"))
+    assert [found[name]["value"] for name in ("at.maximum", "hour.maximum")] == [1, 1]
+
+
+def test_a_constant_without_a_zone_is_one_of_the_default_zone(cli, empty):
+    """As bounds are: in a column of instants, and against the wall clock of a column without a zone."""
+    for name, zone in (("zoned", "UTC"), ("plain", None)):
+        moment = datetime(2024, 7, 1, 10) if zone else datetime(2024, 7, 1, 12)
+        write_parquet(empty / f"{name}.parquet", at=pa.array([moment], pa.timestamp("us", zone)))
+        column = {
+            "name": "at",
+            "logicalType": "timestamp",
+            "logicalTypeOptions": {"defaultTimezone": "Europe/Berlin"},
+            "enum": [{"value": "2024-07-01T12:00:00"}],
+        }
+        rule = {
+            "metric": "invalidValues",
+            "arguments": {"validValues": ["2024-07-01T10:00:00Z"]},
+            "mustBe": 0,
+        }
+        write_contract(empty / "c.yaml", table("t", {**column, "quality": [rule]}))
+        answer = checked(cli, "c.yaml", "--data", f"{name}.parquet")
+        assert answer.code == 0, (name, statuses(answer))
