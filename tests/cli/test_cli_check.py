@@ -549,3 +549,56 @@ def test_a_constant_without_a_zone_is_one_of_the_default_zone(cli, empty):
         write_contract(empty / "c.yaml", table("t", {**column, "quality": [rule]}))
         answer = checked(cli, "c.yaml", "--data", f"{name}.parquet")
         assert answer.code == 0, (name, statuses(answer))
+
+
+# text holds what it says, wherever in the file it says it
+
+
+def csv_check(cli, folder, column, lines):
+    (folder / "data.csv").write_text("v,w\n" + "".join(f"{line},x\n" for line in lines), encoding="utf-8")
+    write_contract(folder / "c.yaml", table("t", {"name": "v", **column}, {"name": "w"}))
+    return results(checked(cli, "c.yaml", "--data", "data.csv"))["v.logicalType"]
+
+
+@pytest.mark.parametrize(
+    ("logical", "lines", "status", "value"),
+    [
+        ("number", ["0.5", "0.30000000000000004"], "pass", "double"),  # a double as Python writes it
+        ("number", ["0.5", "123456789.1234567891"], "pass", "decimal(38, 10)"),  # no double holds it
+        ("number", ["0.5", "x"], "fail", "string"),
+        ("number", ["1", "1e999"], "fail", "string"),
+        ("integer", ["1", str(2**63)], "pass", "decimal(38, 0)"),
+        ("integer", ["1", "1.5"], "fail", "string"),
+        ("timestamp", ["2024-01-01T10:00:00Z", ""], "pass", "timestamptz"),
+        ("timestamp", ["2024-01-01T10:00:00", "2024-01-01T10:00:00+02:00"], "pass", "timestamptz"),
+        ("timestamp", ["2024-01-01T10:00:00", "soon"], "fail", "string"),
+    ],
+)
+def test_a_column_of_text_is_read_as_the_exactest_type_all_values_have(
+    cli, empty, logical, lines, status, value
+):
+    found = csv_check(cli, empty, {"logicalType": logical}, lines)
+    assert (found["status"], found["value"]) == (status, value)
+    if status == "fail":
+        assert f"is not exactly a value of logicalType {logical}" in found["message"]
+
+
+def test_what_the_first_values_look_like_does_not_decide_about_the_last(cli, empty):
+    lines = ["7"] * 100_000 + ["1.5"]
+    assert csv_check(cli, empty, {"logicalType": "number"}, lines)["value"] == "decimal(38, 10)"
+
+
+def test_a_time_without_zone_is_not_taken_for_utc_where_the_contract_has_another_zone(cli, empty):
+    column = {"logicalType": "timestamp", "logicalTypeOptions": {"defaultTimezone": "Europe/Berlin"}}
+    found = csv_check(cli, empty, column, ["2024-01-01T10:00:00", "2024-01-01T10:00:00Z"])
+    assert found["status"] == "fail"
+
+
+@pytest.mark.parametrize("other", ["5", "true", '{"a": 1}', "[1]"])
+def test_json_that_is_no_string_is_no_string(cli, empty, other):
+    (empty / "data.json").write_text(f'{{"v": "a"}}\n{{"v": {other}}}\n{{"v": null}}\n', encoding="utf-8")
+    write_contract(empty / "c.yaml", table("t", {"name": "v", "logicalType": "string", "required": True}))
+    found = results(checked(cli, "c.yaml", "--data", "data.json"))
+    assert found["v.logicalType"]["status"] == "fail"
+    assert "data.json, line 2" in found["v.logicalType"]["message"]
+    assert found["v.required"]["value"] == 1

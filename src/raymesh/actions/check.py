@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raymesh.actions.check_places import places
-from raymesh.actions.check_types import TEXT, column_names, declared_columns
+from raymesh.actions.check_types import (
+    TEXT,
+    column_names,
+    declared_columns,
+    next_type,
+    spoken_columns,
+)
 from raymesh.actions.read import open_engine, pin, pin_published
 from raymesh.errors import AccessDeniedError, DocumentsInvalidError, SourceError, SourceSpan, UsageError
 from raymesh.mesh.plan import SourceScan
@@ -29,7 +35,7 @@ if TYPE_CHECKING:
     from raymesh.actions.read import Pinned
     from raymesh.actions.workspace import Storage, Workspace
     from raymesh.quality.model import Check, Verdict
-    from raymesh.spec.contract_schema import SchemaObject
+    from raymesh.spec.contract_schema import Property, SchemaObject
     from raymesh.spi.engine import Engine
     from raymesh.spi.source import SourceDescription
 
@@ -183,7 +189,7 @@ class _Case:
         table = self.contract.objects[n]
         checks = self._checks(n)
         targets = {c.target[0] for c in checks if c.kind == "reference" and c.target and c.target[0]}
-        others = {o.name: self._subject(o, {}) for o in self.contract.objects if o.name in targets}
+        others = {o.name: self._subject(o, {}, {}) for o in self.contract.objects if o.name in targets}
         inspection, misread = self._inspect(table, checks, others)
         measured = inspection.measurements
         broken = {c.id: misread[c.columns[0]] for c in checks if _of_misread(c, misread)}
@@ -231,29 +237,41 @@ class _Case:
     ) -> tuple[Inspection, dict[str, str]]:
         """Text is read as what is promised; a column with a value that is something else is read as text."""
         misread: dict[str, str] = {}
+        read_as: dict[str, str] = {}
+        promised = {p.name: p for p in table.properties}
         hidden = {m for c in checks for m in c.masked}
         while True:
-            subject = self._subject(table, misread)
+            subject = self._subject(table, misread, read_as)
             try:
                 found = self.engine.inspect(
                     subject, checks, root=self.root, others=others, sample=self.sample
                 )
             except SourceError as error:
-                name = subject.names.get(error.column or "", error.column or "")
+                names = subject.names
+                name = names.get(error.column or "", error.column or "")
                 if subject.content.type not in _WRITTEN or not name or name in misread:
                     raise
-                misread[name] = _misread(error, name, hidden)
+                tried = {names.get(c["name"], c["name"]): c["type"] for c in subject.content.spec["columns"]}
+                read_as[name] = next_type(promised.get(name), tried[name])
+                if read_as[name] == TEXT:
+                    misread[name] = _misread(error, promised.get(name), name in hidden)
             else:
                 return found, misread
 
-    def _subject(self, table: SchemaObject, misread: Mapping[str, str]) -> Subject:
+    def _subject(
+        self, table: SchemaObject, misread: Mapping[str, str], read_as: Mapping[str, str]
+    ) -> Subject:
         spec = self.places[table.name]
         seen = self._describe(table)
         names = column_names(seen.fields, table.properties)
         if spec["type"] in _WRITTEN:
             columns = declared_columns(spec["type"], seen.fields, table.properties, names)
-            columns |= {c: TEXT for c in columns if names.get(c, c) in misread}
+            columns |= {c: read_as[n] for c in columns if (n := names.get(c, c)) in read_as}
             spec = {**spec, "columns": [{"name": n, "type": t} for n, t in columns.items()]}
+            if spec["type"] == "json":
+                kept = {c: t for c, t in columns.items() if names.get(c, c) not in misread}
+                spoken = spoken_columns(kept, table.properties, names)
+                spec["options"] = {**spec.get("options", {}), "spokenColumns": spoken}
         return Subject(SourceScan(table.name, spec["type"], spec, seen.pin), names)
 
     def _describe(self, table: SchemaObject) -> SourceDescription:
@@ -307,12 +325,16 @@ def _of_misread(check: Check, misread: Mapping[str, str]) -> bool:
     return check.kind == "type" and promises and check.columns[0] in misread
 
 
-def _misread(error: SourceError, column: str, hidden: set[str]) -> str:
+def _misread(error: SourceError, column: Property | None, hidden: bool) -> str:
     """Why a value is not what is promised; of a column that must not be shown only the place."""
     where = ", ".join(f"{s.file}, line {s.line}" for s in error.spans)
-    if column in hidden:
+    if hidden:
         return f"a value is not of the promised type ({where or 'somewhere in the data'})"
-    return error.message.partition(": ")[2] or error.message
+    said = error.message.partition(": ")[2] or error.message
+    if column is None or column.physical_type or not column.logical_type:
+        return said
+    value, found, _ = said.rpartition(" is not exactly a ")
+    return f"{value} is not exactly a value of logicalType {column.logical_type}" if found else said
 
 
 def _shown(spec: Mapping[str, Any], root: str) -> str:
