@@ -602,3 +602,52 @@ def test_json_that_is_no_string_is_no_string(cli, empty, other):
     assert found["v.logicalType"]["status"] == "fail"
     assert "data.json, line 2" in found["v.logicalType"]["message"]
     assert found["v.required"]["value"] == 1
+
+
+# tables of other contracts
+
+
+def customers(folder, **more):
+    key = {"name": "id", "id": "cid", "logicalType": "integer", "primaryKey": True}
+    place = {"server": "here", "type": "local", "path": "customers.parquet", "format": "parquet"}
+    told = {"servers": [place], **more}
+    return write_contract(folder / "customers.odcs.yaml", table("customers", key, id="cst"), **told)
+
+
+def orders_of(folder, to):
+    write_parquet(folder / "orders.parquet", customer=[7, 8, None])
+    column = {"name": "customer", "logicalType": "integer", "relationships": [{"to": to}]}
+    return write_contract(folder / "orders.odcs.yaml", table("orders", column))
+
+
+@pytest.mark.parametrize("to", ["/schema/cst/properties/cid", "schema/cst/properties/cid"])
+def test_a_reference_reaches_the_table_of_a_contract_beside(cli, empty, to):
+    folder = empty / "sales"
+    customers(folder)
+    write_parquet(folder / "customers.parquet", id=[7, 9])
+    orders_of(folder, f"customers.odcs.yaml#{to}")
+    answer = checked(cli, "sales/orders.odcs.yaml", "--data", "sales/orders.parquet")
+    found = results(answer)["customer.reference"]
+    assert (found["status"], found["value"], found["sample"]) == ("fail", 1, [{"customer": 8}])
+    write_parquet(folder / "customers.parquet", id=[7, 8])
+    assert checked(cli, "sales/orders.odcs.yaml", "--data", "sales/orders.parquet").code == 0
+
+
+@pytest.mark.parametrize(
+    ("to", "reason"),
+    [
+        ("customers.odcs.yaml#/schema/cst/properties/cid", "no files at"),
+        ("customers.odcs.yaml#/schema/cst/properties/name", "there is no table behind"),
+        ("nowhere.odcs.yaml#/schema/cst/properties/cid", "there is no table behind"),
+        ("https://example.com/customers.yaml#/schema/cst/properties/cid", "there is no table behind"),
+    ],
+)
+def test_a_reference_that_leads_nowhere_blocks_and_the_rest_is_judged(cli, empty, to, reason):
+    customers(empty)  # its data is not there
+    orders_of(empty, to)
+    answer = checked(cli, "orders.odcs.yaml", "--data", "orders.parquet")
+    assert answer.code == 4
+    found = results(answer)
+    assert found["customer.reference"]["status"] == "not_executed"
+    assert reason in found["customer.reference"]["message"]
+    assert found["customer.logicalType"]["status"] == "pass"

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from raymesh.actions.check_outside import Outside, pointed_at
 from raymesh.actions.check_places import places
 from raymesh.actions.check_types import (
     TEXT,
@@ -143,7 +144,8 @@ def check_contract(
     found = places(document, server, data)
     engine: Engine = registry.load("engines", "local")()
     try:
-        case = _Case(document, engine, str(Path.cwd()), sample, found)
+        outside = Outside(Path(document.path).parent, load_contract)
+        case = _Case(document, engine, str(Path.cwd()), sample, found, outside)
         if not document.model.objects:
             return (case.empty(),)
         return tuple(case.report(n) for n in range(len(document.model.objects)))
@@ -178,6 +180,7 @@ class _Case:
     root: str
     sample: int | None
     places: Mapping[str, dict[str, Any]]
+    outside: Outside
     described: dict[str, SourceDescription] = field(default_factory=dict)
 
     @property
@@ -188,8 +191,7 @@ class _Case:
         """The report on schema object number `n`."""
         table = self.contract.objects[n]
         checks = self._checks(n)
-        targets = {c.target[0] for c in checks if c.kind == "reference" and c.target and c.target[0]}
-        others = {o.name: self._subject(o, {}, {}) for o in self.contract.objects if o.name in targets}
+        checks, others = self._others(checks)
         inspection, misread = self._inspect(table, checks, others)
         measured = inspection.measurements
         broken = {c.id: misread[c.columns[0]] for c in checks if _of_misread(c, misread)}
@@ -229,7 +231,9 @@ class _Case:
             table=table.name,
             spans=_spans(self.document, n),
             adapters=registry.names("checks"),
-            resolve=lambda references: _target(self.contract, references),
+            resolve=lambda references: (
+                pointed_at(self.contract, references) or self.outside.target(references)
+            ),
         )
 
     def _inspect(
@@ -257,6 +261,32 @@ class _Case:
                     misread[name] = _misread(error, promised.get(name), name in hidden)
             else:
                 return found, misread
+
+    def _others(self, checks: Sequence[Check]) -> tuple[tuple[Check, ...], dict[str, Subject]]:
+        """The tables that are referred to; references to tables of other contracts that cannot be reached are not
+        executed and say why."""
+        others: dict[str, Subject] = {}
+        refused: dict[str, str] = {}
+        own = {o.name: o for o in self.contract.objects}
+        for name in sorted({c.target[0] for c in checks if c.target and c.target[0]}):
+            try:
+                others[name] = self._subject(own[name], {}, {}) if name in own else self._beside(name)
+            except (UsageError, SourceError) as problem:
+                if name in own:
+                    raise
+                refused[name] = f"{name} cannot be read: {problem.message}"
+        known = (
+            replace(c, unsupported=refused[c.target[0]]) if c.target and c.target[0] in refused else c
+            for c in checks
+        )
+        return tuple(known), others
+
+    def _beside(self, name: str) -> Subject:
+        """A table of another contract, on that contract's own server."""
+        document, table = self.outside.named(name)
+        found = places(document, None, None)
+        case = _Case(document, self.engine, self.root, None, found, self.outside)
+        return case._subject(table, {}, {})
 
     def _subject(
         self, table: SchemaObject, misread: Mapping[str, str], read_as: Mapping[str, str]
@@ -295,28 +325,6 @@ def _spans(document: Document[Contract], n: int) -> Callable[[tuple[str | int, .
         return document.span("schema", n, *loc[2:]) if loc[:2] == ("schema", 0) else document.span(*loc)
 
     return span
-
-
-def _target(contract: Contract, references: Sequence[str]) -> tuple[str, tuple[str, ...]] | None:
-    """The schema object of the same contract that references name, by name or by ids; with its columns."""
-    found = [_pointed(contract, r.lstrip("/")) for r in references]
-    known = [f for f in found if f is not None]
-    if len(known) != len(references) or len({table for table, _ in known}) != 1:
-        return None
-    return known[0][0], tuple(column for _, column in known)
-
-
-def _pointed(contract: Contract, reference: str) -> tuple[str, str] | None:
-    for table in contract.objects:
-        if reference.startswith("schema/"):
-            steps = reference.split("/")
-            column = next((p.name for p in table.properties if p.id and p.id == steps[-1]), None)
-            if len(steps) == 4 and table.id and steps[1] == table.id and column:
-                return table.name, column
-        for name in (table.name, table.physical_name):
-            if name and reference.startswith(f"{name}."):
-                return table.name, reference[len(name) + 1 :]
-    return None
 
 
 def _of_misread(check: Check, misread: Mapping[str, str]) -> bool:
