@@ -142,8 +142,12 @@ def _words(table: Any) -> Iterator[str]:
     yield "name of the schema object; a folder holds one file or folder per object. Columns are found by `physicalName`, else by"
     yield "name, without regard to case.\n"
     yield from table(("variable", "used for"), _VARIABLES)
+    yield "A relationship reaches tables of the same contract, and of contracts in files beside it"
+    yield "(`customers.odcs.yaml#/schema/<id>/properties/<id>`), read from that contract's own, only server. Contracts at an"
+    yield "address (`https://…`) are not fetched: the reference is not executed.\n"
     yield "CSV has no types of its own: each column is read as what is promised, exactly, and a value that cannot be read so"
-    yield "fails the type with its line. Dates and times in text are ISO 8601.\n"
+    yield "fails the type with its line. Numbers are decimals where all values fit one, otherwise doubles; dates and times are"
+    yield "ISO 8601. In JSON, a string is a string: a number among them fails the type.\n"
     yield "`--sample N` looks at N rows and says so in every result. What only all rows can tell is not executed: keys, numbers"
     yield "of rows, SQL, rules of other engines, lower limits. What a sample shows to be broken is broken."
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ET
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 import pyarrow as pa
@@ -488,3 +488,166 @@ def test_problems_of_a_contract_alone_are_not_said_to_be_of_a_mesh(cli, empty):
     said = cli("check", "gone.yaml", "--data", "x.parquet")
     assert (said.code, "1 problem in the documents" in said.err) == (3, True)
     assert "mesh" not in said.err
+
+
+# times as other tools write them
+
+
+@pytest.mark.parametrize("zone", [None, "UTC"])
+@pytest.mark.parametrize("unit", ["ns", "us", "ms"])
+def test_times_are_compared_whatever_unit_and_zone_they_are_kept_in(cli, empty, unit, zone):
+    at = pa.array([datetime(2024, 3, 31, 1, 30), datetime(2024, 3, 31, 1, 31)], pa.timestamp(unit, zone))
+    write_parquet(empty / "data.parquet", at=at)
+    options = {"minimum": "2024-03-31T03:30:00+02:00", "exclusiveMaximum": "2024-03-31T01:31:00Z"}
+    options |= {"maximum": "9999-12-31"}  # further than nanoseconds reach
+    column = {
+        "name": "at",
+        "logicalType": "timestamp",
+        "logicalTypeOptions": options,
+        "enum": [{"value": "2024-03-31T01:30:00"}, {"value": "1500-01-01T00:00:00+01:00"}],
+    }
+    write_contract(empty / "c.yaml", table("t", column))
+    found = results(checked(cli, "c.yaml", "--data", "data.parquet"))
+    values = {name: (r["status"], r["value"]) for name, r in found.items() if name.startswith("at.")}
+    del values["at.logicalType"]
+    assert values == {
+        "at.minimum": ("pass", 0),
+        "at.maximum": ("pass", 0),
+        "at.exclusiveMaximum": ("fail", 1),
+        "at.enum": ("fail", 1),
+    }
+
+
+def test_a_nanosecond_is_not_lost(cli, empty):
+    at = pa.array([1_704_067_200_000_000_000, 1_704_067_200_000_000_001], pa.timestamp("ns", "UTC"))
+    write_parquet(empty / "data.parquet", at=at, hour=pa.array([0, 1], pa.time64("ns")))
+    columns = [
+        {"name": "at", "logicalType": "timestamp", "logicalTypeOptions": {"maximum": "2024-01-01T00:00:00Z"}},
+        {"name": "hour", "logicalType": "time", "logicalTypeOptions": {"maximum": "00:00:00"}},
+    ]
+    write_contract(empty / "c.yaml", table("t", *columns))
+    found = results(checked(cli, "c.yaml", "--data", "data.parquet"))
+    assert [found[name]["value"] for name in ("at.maximum", "hour.maximum")] == [1, 1]
+
+
+def test_a_constant_without_a_zone_is_one_of_the_default_zone(cli, empty):
+    """As bounds are: in a column of instants, and against the wall clock of a column without a zone."""
+    for name, zone in (("zoned", "UTC"), ("plain", None)):
+        moment = datetime(2024, 7, 1, 10) if zone else datetime(2024, 7, 1, 12)
+        write_parquet(empty / f"{name}.parquet", at=pa.array([moment], pa.timestamp("us", zone)))
+        column = {
+            "name": "at",
+            "logicalType": "timestamp",
+            "logicalTypeOptions": {"defaultTimezone": "Europe/Berlin"},
+            "enum": [{"value": "2024-07-01T12:00:00"}],
+        }
+        rule = {
+            "metric": "invalidValues",
+            "arguments": {"validValues": ["2024-07-01T10:00:00Z"]},
+            "mustBe": 0,
+        }
+        write_contract(empty / "c.yaml", table("t", {**column, "quality": [rule]}))
+        answer = checked(cli, "c.yaml", "--data", f"{name}.parquet")
+        assert answer.code == 0, (name, statuses(answer))
+
+
+# text holds what it says, wherever in the file it says it
+
+
+def csv_check(cli, folder, column, lines):
+    (folder / "data.csv").write_text("v,w\n" + "".join(f"{line},x\n" for line in lines), encoding="utf-8")
+    write_contract(folder / "c.yaml", table("t", {"name": "v", **column}, {"name": "w"}))
+    return results(checked(cli, "c.yaml", "--data", "data.csv"))["v.logicalType"]
+
+
+@pytest.mark.parametrize(
+    ("logical", "lines", "status", "value"),
+    [
+        ("number", ["0.5", "0.30000000000000004"], "pass", "double"),  # a double as Python writes it
+        ("number", ["0.5", "123456789.1234567891"], "pass", "decimal(38, 10)"),  # no double holds it
+        ("number", ["0.5", "x"], "fail", "string"),
+        ("number", ["1", "1e999"], "fail", "string"),
+        ("integer", ["1", str(2**63)], "pass", "decimal(38, 0)"),
+        ("integer", ["1", "1.5"], "fail", "string"),
+        ("timestamp", ["2024-01-01T10:00:00Z", ""], "pass", "timestamptz"),
+        ("timestamp", ["2024-01-01T10:00:00", "2024-01-01T10:00:00+02:00"], "pass", "timestamptz"),
+        ("timestamp", ["2024-01-01T10:00:00", "soon"], "fail", "string"),
+    ],
+)
+def test_a_column_of_text_is_read_as_the_exactest_type_all_values_have(
+    cli, empty, logical, lines, status, value
+):
+    found = csv_check(cli, empty, {"logicalType": logical}, lines)
+    assert (found["status"], found["value"]) == (status, value)
+    if status == "fail":
+        assert f"is not exactly a value of logicalType {logical}" in found["message"]
+
+
+def test_what_the_first_values_look_like_does_not_decide_about_the_last(cli, empty):
+    lines = ["7"] * 100_000 + ["1.5"]
+    assert csv_check(cli, empty, {"logicalType": "number"}, lines)["value"] == "decimal(38, 10)"
+
+
+def test_a_time_without_zone_is_not_taken_for_utc_where_the_contract_has_another_zone(cli, empty):
+    column = {"logicalType": "timestamp", "logicalTypeOptions": {"defaultTimezone": "Europe/Berlin"}}
+    found = csv_check(cli, empty, column, ["2024-01-01T10:00:00", "2024-01-01T10:00:00Z"])
+    assert found["status"] == "fail"
+
+
+@pytest.mark.parametrize("other", ["5", "true", '{"a": 1}', "[1]"])
+def test_json_that_is_no_string_is_no_string(cli, empty, other):
+    (empty / "data.json").write_text(f'{{"v": "a"}}\n{{"v": {other}}}\n{{"v": null}}\n', encoding="utf-8")
+    write_contract(empty / "c.yaml", table("t", {"name": "v", "logicalType": "string", "required": True}))
+    found = results(checked(cli, "c.yaml", "--data", "data.json"))
+    assert found["v.logicalType"]["status"] == "fail"
+    assert "data.json, line 2" in found["v.logicalType"]["message"]
+    assert found["v.required"]["value"] == 1
+
+
+# tables of other contracts
+
+
+def customers(folder, **more):
+    key = {"name": "id", "id": "cid", "logicalType": "integer", "primaryKey": True}
+    place = {"server": "here", "type": "local", "path": "customers.parquet", "format": "parquet"}
+    told = {"servers": [place], **more}
+    return write_contract(folder / "customers.odcs.yaml", table("customers", key, id="cst"), **told)
+
+
+def orders_of(folder, to):
+    write_parquet(folder / "orders.parquet", customer=[7, 8, None])
+    column = {"name": "customer", "logicalType": "integer", "relationships": [{"to": to}]}
+    return write_contract(folder / "orders.odcs.yaml", table("orders", column))
+
+
+@pytest.mark.parametrize("to", ["/schema/cst/properties/cid", "schema/cst/properties/cid"])
+def test_a_reference_reaches_the_table_of_a_contract_beside(cli, empty, to):
+    folder = empty / "sales"
+    customers(folder)
+    write_parquet(folder / "customers.parquet", id=[7, 9])
+    orders_of(folder, f"customers.odcs.yaml#{to}")
+    answer = checked(cli, "sales/orders.odcs.yaml", "--data", "sales/orders.parquet")
+    found = results(answer)["customer.reference"]
+    assert (found["status"], found["value"], found["sample"]) == ("fail", 1, [{"customer": 8}])
+    write_parquet(folder / "customers.parquet", id=[7, 8])
+    assert checked(cli, "sales/orders.odcs.yaml", "--data", "sales/orders.parquet").code == 0
+
+
+@pytest.mark.parametrize(
+    ("to", "reason"),
+    [
+        ("customers.odcs.yaml#/schema/cst/properties/cid", "no files at"),
+        ("customers.odcs.yaml#/schema/cst/properties/name", "there is no table behind"),
+        ("nowhere.odcs.yaml#/schema/cst/properties/cid", "there is no table behind"),
+        ("https://example.com/customers.yaml#/schema/cst/properties/cid", "there is no table behind"),
+    ],
+)
+def test_a_reference_that_leads_nowhere_blocks_and_the_rest_is_judged(cli, empty, to, reason):
+    customers(empty)  # its data is not there
+    orders_of(empty, to)
+    answer = checked(cli, "orders.odcs.yaml", "--data", "orders.parquet")
+    assert answer.code == 4
+    found = results(answer)
+    assert found["customer.reference"]["status"] == "not_executed"
+    assert reason in found["customer.reference"]["message"]
+    assert found["customer.logicalType"]["status"] == "pass"

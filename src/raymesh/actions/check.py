@@ -9,8 +9,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from raymesh.actions.check_outside import Outside, pointed_at
 from raymesh.actions.check_places import places
-from raymesh.actions.check_types import TEXT, column_names, declared_columns
+from raymesh.actions.check_types import (
+    TEXT,
+    column_names,
+    declared_columns,
+    next_type,
+    spoken_columns,
+)
 from raymesh.actions.read import open_engine, pin, pin_published
 from raymesh.errors import AccessDeniedError, DocumentsInvalidError, SourceError, SourceSpan, UsageError
 from raymesh.mesh.plan import SourceScan
@@ -29,7 +36,7 @@ if TYPE_CHECKING:
     from raymesh.actions.read import Pinned
     from raymesh.actions.workspace import Storage, Workspace
     from raymesh.quality.model import Check, Verdict
-    from raymesh.spec.contract_schema import SchemaObject
+    from raymesh.spec.contract_schema import Property, SchemaObject
     from raymesh.spi.engine import Engine
     from raymesh.spi.source import SourceDescription
 
@@ -137,7 +144,8 @@ def check_contract(
     found = places(document, server, data)
     engine: Engine = registry.load("engines", "local")()
     try:
-        case = _Case(document, engine, str(Path.cwd()), sample, found)
+        outside = Outside(Path(document.path).parent, load_contract)
+        case = _Case(document, engine, str(Path.cwd()), sample, found, outside)
         if not document.model.objects:
             return (case.empty(),)
         return tuple(case.report(n) for n in range(len(document.model.objects)))
@@ -172,6 +180,7 @@ class _Case:
     root: str
     sample: int | None
     places: Mapping[str, dict[str, Any]]
+    outside: Outside
     described: dict[str, SourceDescription] = field(default_factory=dict)
 
     @property
@@ -182,8 +191,7 @@ class _Case:
         """The report on schema object number `n`."""
         table = self.contract.objects[n]
         checks = self._checks(n)
-        targets = {c.target[0] for c in checks if c.kind == "reference" and c.target and c.target[0]}
-        others = {o.name: self._subject(o, {}) for o in self.contract.objects if o.name in targets}
+        checks, others = self._others(checks)
         inspection, misread = self._inspect(table, checks, others)
         measured = inspection.measurements
         broken = {c.id: misread[c.columns[0]] for c in checks if _of_misread(c, misread)}
@@ -223,7 +231,9 @@ class _Case:
             table=table.name,
             spans=_spans(self.document, n),
             adapters=registry.names("checks"),
-            resolve=lambda references: _target(self.contract, references),
+            resolve=lambda references: (
+                pointed_at(self.contract, references) or self.outside.target(references)
+            ),
         )
 
     def _inspect(
@@ -231,29 +241,67 @@ class _Case:
     ) -> tuple[Inspection, dict[str, str]]:
         """Text is read as what is promised; a column with a value that is something else is read as text."""
         misread: dict[str, str] = {}
+        read_as: dict[str, str] = {}
+        promised = {p.name: p for p in table.properties}
         hidden = {m for c in checks for m in c.masked}
         while True:
-            subject = self._subject(table, misread)
+            subject = self._subject(table, misread, read_as)
             try:
                 found = self.engine.inspect(
                     subject, checks, root=self.root, others=others, sample=self.sample
                 )
             except SourceError as error:
-                name = subject.names.get(error.column or "", error.column or "")
+                names = subject.names
+                name = names.get(error.column or "", error.column or "")
                 if subject.content.type not in _WRITTEN or not name or name in misread:
                     raise
-                misread[name] = _misread(error, name, hidden)
+                tried = {names.get(c["name"], c["name"]): c["type"] for c in subject.content.spec["columns"]}
+                read_as[name] = next_type(promised.get(name), tried[name])
+                if read_as[name] == TEXT:
+                    misread[name] = _misread(error, promised.get(name), name in hidden)
             else:
                 return found, misread
 
-    def _subject(self, table: SchemaObject, misread: Mapping[str, str]) -> Subject:
+    def _others(self, checks: Sequence[Check]) -> tuple[tuple[Check, ...], dict[str, Subject]]:
+        """The tables that are referred to; references to tables of other contracts that cannot be reached are not
+        executed and say why."""
+        others: dict[str, Subject] = {}
+        refused: dict[str, str] = {}
+        own = {o.name: o for o in self.contract.objects}
+        for name in sorted({c.target[0] for c in checks if c.target and c.target[0]}):
+            try:
+                others[name] = self._subject(own[name], {}, {}) if name in own else self._beside(name)
+            except (UsageError, SourceError) as problem:
+                if name in own:
+                    raise
+                refused[name] = f"{name} cannot be read: {problem.message}"
+        known = (
+            replace(c, unsupported=refused[c.target[0]]) if c.target and c.target[0] in refused else c
+            for c in checks
+        )
+        return tuple(known), others
+
+    def _beside(self, name: str) -> Subject:
+        """A table of another contract, on that contract's own server."""
+        document, table = self.outside.named(name)
+        found = places(document, None, None)
+        case = _Case(document, self.engine, self.root, None, found, self.outside)
+        return case._subject(table, {}, {})
+
+    def _subject(
+        self, table: SchemaObject, misread: Mapping[str, str], read_as: Mapping[str, str]
+    ) -> Subject:
         spec = self.places[table.name]
         seen = self._describe(table)
         names = column_names(seen.fields, table.properties)
         if spec["type"] in _WRITTEN:
             columns = declared_columns(spec["type"], seen.fields, table.properties, names)
-            columns |= {c: TEXT for c in columns if names.get(c, c) in misread}
+            columns |= {c: read_as[n] for c in columns if (n := names.get(c, c)) in read_as}
             spec = {**spec, "columns": [{"name": n, "type": t} for n, t in columns.items()]}
+            if spec["type"] == "json":
+                kept = {c: t for c, t in columns.items() if names.get(c, c) not in misread}
+                spoken = spoken_columns(kept, table.properties, names)
+                spec["options"] = {**spec.get("options", {}), "spokenColumns": spoken}
         return Subject(SourceScan(table.name, spec["type"], spec, seen.pin), names)
 
     def _describe(self, table: SchemaObject) -> SourceDescription:
@@ -279,40 +327,22 @@ def _spans(document: Document[Contract], n: int) -> Callable[[tuple[str | int, .
     return span
 
 
-def _target(contract: Contract, references: Sequence[str]) -> tuple[str, tuple[str, ...]] | None:
-    """The schema object of the same contract that references name, by name or by ids; with its columns."""
-    found = [_pointed(contract, r.lstrip("/")) for r in references]
-    known = [f for f in found if f is not None]
-    if len(known) != len(references) or len({table for table, _ in known}) != 1:
-        return None
-    return known[0][0], tuple(column for _, column in known)
-
-
-def _pointed(contract: Contract, reference: str) -> tuple[str, str] | None:
-    for table in contract.objects:
-        if reference.startswith("schema/"):
-            steps = reference.split("/")
-            column = next((p.name for p in table.properties if p.id and p.id == steps[-1]), None)
-            if len(steps) == 4 and table.id and steps[1] == table.id and column:
-                return table.name, column
-        for name in (table.name, table.physical_name):
-            if name and reference.startswith(f"{name}."):
-                return table.name, reference[len(name) + 1 :]
-    return None
-
-
 def _of_misread(check: Check, misread: Mapping[str, str]) -> bool:
     """Whether the check promises a type to a column that could not be read as such."""
     promises = "logical" in check.arguments or "physical" in check.arguments
     return check.kind == "type" and promises and check.columns[0] in misread
 
 
-def _misread(error: SourceError, column: str, hidden: set[str]) -> str:
+def _misread(error: SourceError, column: Property | None, hidden: bool) -> str:
     """Why a value is not what is promised; of a column that must not be shown only the place."""
     where = ", ".join(f"{s.file}, line {s.line}" for s in error.spans)
-    if column in hidden:
+    if hidden:
         return f"a value is not of the promised type ({where or 'somewhere in the data'})"
-    return error.message.partition(": ")[2] or error.message
+    said = error.message.partition(": ")[2] or error.message
+    if column is None or column.physical_type or not column.logical_type:
+        return said
+    value, found, _ = said.rpartition(" is not exactly a ")
+    return f"{value} is not exactly a value of logicalType {column.logical_type}" if found else said
 
 
 def _shown(spec: Mapping[str, Any], root: str) -> str:

@@ -26,6 +26,13 @@ _WIDEST = {
     "timestamp": "TIMESTAMP",
     "boolean": "BOOLEAN",
 }
+_LADDERS = {
+    "integer": ("BIGINT", "DECIMAL(38,0)"),
+    "number": ("BIGINT", "DECIMAL(38,10)", "DOUBLE"),
+    "timestamp": ("TIMESTAMP", "TIMESTAMP WITH TIME ZONE"),
+}
+"""Types of text that keep a promise, each for values the one before it cannot hold. What was guessed from the first
+values says nothing about the last."""
 _GUESSED = ("date", "time", "timestamp", "timestamptz")
 """What DuckDB takes text of JSON for when it looks like it."""
 _SPOKEN = ("date", "time", "timestamp")
@@ -59,6 +66,26 @@ def declared_columns(
         else:
             found[f.name] = _of_json(f.type, column)
     return found
+
+
+def next_type(column: Property | None, tried: str) -> str:
+    """What to read a column as that has a value which is not exactly `tried`; text when that breaks the promise."""
+    if column is None or declared_type(column) is not None:
+        return TEXT
+    ladder = _LADDERS.get(column.logical_type or "", ())
+    zone = str((column.logical_type_options or {}).get("defaultTimezone", "UTC"))
+    if tried not in ladder[:-1] or (tried == "TIMESTAMP" and zone not in ("UTC", "Etc/UTC")):
+        return TEXT
+    return ladder[ladder.index(tried) + 1]
+
+
+def spoken_columns(
+    types: Mapping[str, str], properties: Sequence[Property], names: Mapping[str, str]
+) -> list[str]:
+    """Columns of JSON whose values must be JSON strings: a number is none, although it can be read as text."""
+    promised = {p.name: p for p in properties}
+    columns = {c: promised.get(names.get(c, c)) for c, kind in types.items() if kind == TEXT}
+    return [c for c, p in columns.items() if p is not None and declared_type(p) == Primitive("string")]
 
 
 def _of_text(seen: Type, column: Property | None) -> str:

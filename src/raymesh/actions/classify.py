@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from raymesh.actions.classify_values import DETECTORS, Detector
 from raymesh.actions.infer_patterns import snake, tags_of_name
@@ -15,6 +15,7 @@ from raymesh.governance.inheritance import NOTHING, Effective
 from raymesh.spec.classifications import Taxonomy, taxonomy
 from raymesh.spec.types import Decimal, Field, Primitive
 from raymesh.spi.classifications import Act
+from raymesh.spi.statements import stoppable
 
 if TYPE_CHECKING:
     import duckdb
@@ -158,9 +159,12 @@ def look(engine: Engine, pinned: Pinned, rows: int) -> tuple[dict[str, Found], i
     """What detectors see in a sample of a version, by column, and the size of the sample."""
     import duckdb
 
-    con = duckdb.connect(
-        config={"python_enable_replacements": False, "autoinstall_known_extensions": False, "threads": 2}
-    )
+    settings: dict[str, Any] = {
+        "python_enable_replacements": False,
+        "autoinstall_known_extensions": False,
+        "threads": 2,
+    }
+    con = stoppable(duckdb.connect(config=settings))
     try:
         con.execute("SET TimeZone = 'UTC'")
         names = [f.name for f in pinned.scan.schema if _has_text(f)]

@@ -14,6 +14,7 @@ from raymesh.mesh.plan import SourceScan
 from raymesh.mesh.reading import did_you_mean
 from raymesh.spi import registry
 from raymesh.spi.scan_sql import scan_sql
+from raymesh.spi.statements import stoppable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -168,14 +169,13 @@ def _connection() -> Iterator[duckdb.DuckDBPyConnection]:
     import duckdb
 
     with tempfile.TemporaryDirectory(prefix="raymesh-infer-") as scratch:
-        con = duckdb.connect(
-            config={
-                "temp_directory": scratch,
-                "preserve_insertion_order": False,
-                "python_enable_replacements": False,
-                "autoinstall_known_extensions": False,
-            }
-        )
+        settings: dict[str, Any] = {
+            "temp_directory": scratch,
+            "preserve_insertion_order": False,
+            "python_enable_replacements": False,
+            "autoinstall_known_extensions": False,
+        }
+        con = stoppable(duckdb.connect(config=settings))
         try:
             yield con
         finally:

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from raymesh.cli.interrupt import heard_at_once, was_heard
 from raymesh.errors import DiskFullError, InternalError, MeshError, StorageError
 
 # verb -> (module, one line of help). The line stands here so that `--help` imports no verb.
@@ -87,14 +88,20 @@ class Verbs(click.Group):
         except BrokenPipeError:
             _forget_stdout()
             return 0
-        except MeshError as error:
-            return _told(error, ctx)
-        except OSError as error:
-            return _told(_file_error(error), ctx)
-        except Exception as fault:  # the last boundary: a fault of ours is told as one
-            if isinstance(fault, RuntimeError) and str(fault) == "Query interrupted":
-                raise KeyboardInterrupt from fault  # so does DuckDB tell of Ctrl-C during a statement
-            return _told(InternalError(f"{type(fault).__name__}: {fault}", traceback.format_exc()), ctx)
+        except Exception as error:  # the last boundary
+            if was_heard():
+                raise KeyboardInterrupt from error
+            return _told(_as_ours(error), ctx)
+
+
+def _as_ours(error: Exception) -> MeshError:
+    if isinstance(error, MeshError):
+        return error
+    if isinstance(error, OSError):
+        return _file_error(error)
+    if isinstance(error, RuntimeError) and str(error) == "Query interrupted":
+        raise KeyboardInterrupt from error  # so does DuckDB tell of Ctrl-C during a statement
+    return InternalError(f"{type(error).__name__}: {error}", traceback.format_exc())
 
 
 def _told(error: MeshError, ctx: click.Context) -> int:
@@ -154,7 +161,8 @@ def run(arguments: list[str] | None = None) -> None:
 
 def _code(arguments: list[str] | None) -> int:
     try:
-        code: Any = cli.main(args=arguments, prog_name="raymesh", standalone_mode=False)
+        with heard_at_once():
+            code: Any = cli.main(args=arguments, prog_name="raymesh", standalone_mode=False)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return 130

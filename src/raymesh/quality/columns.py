@@ -10,6 +10,7 @@ from raymesh.quality.formats import moment
 from raymesh.quality.frame import Frame, chosen, refused, row_check
 from raymesh.quality.model import Check
 from raymesh.quality.options import option_checks
+from raymesh.quality.temporal import moment_of
 from raymesh.spec.expression import And, Compare, Expression, In, IsNull, Length, Not, Or, Value
 
 if TYPE_CHECKING:
@@ -150,9 +151,13 @@ def typed(part: Part, values: tuple[Any, ...]) -> tuple[Any, ...]:
     logical = part.item.logical_type
     if logical not in ("date", "time", "timestamp") or (part.physical and is_text(part.physical.type)):
         return values
-    pattern = (part.item.logical_type_options or {}).get("format")
-    found = tuple(moment(v, pattern) if isinstance(v, str) else v for v in values)
-    for value, read in zip(values, found, strict=True):
-        if read is None:
-            raise ValueError(f"{value!r} is no {logical}")
+    return tuple(_moment(part, v) if isinstance(v, str) else v for v in values)
+
+
+def _moment(part: Part, text: str) -> Any:
+    if part.item.logical_type == "timestamp":
+        return moment_of(part, text)
+    found = moment(text, (part.item.logical_type_options or {}).get("format"))
+    if found is None:
+        raise ValueError(f"{text!r} is no {part.item.logical_type}")
     return found

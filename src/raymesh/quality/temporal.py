@@ -29,7 +29,7 @@ def temporal_check(part: Part, option: str, value: Any) -> Check:
     if option == "format":
         return _format(part, option, str(value), as_text=as_text)
     try:
-        limit = _text_limit(part, str(value)) if as_text else _limit(part, value)
+        limit = _text_limit(part, str(value)) if as_text else moment_of(part, value)
     except ValueError as problem:
         return refused(part, option, str(problem))
     operator, words = _BOUNDS[option]
@@ -57,7 +57,11 @@ def _format(part: Part, option: str, value: str, *, as_text: bool) -> Check:
     )
 
 
-def _limit(part: Part, value: Any) -> date | time | datetime:
+def moment_of(part: Part, value: Any) -> date | time | datetime:
+    """What a text of the document means for the part; a time without a zone is one of its default zone.
+
+    Raises ValueError for a text that is none.
+    """
     options = part.item.logical_type_options or {}
     found = moment(str(value), options.get("format"))
     match part.item.logical_type, found:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 from raymesh.spec.accepted import number
@@ -39,6 +40,8 @@ _SECONDS = {
 }
 """Units of durations in seconds; months and years as in the Gregorian average."""
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ].*)?")
+_WRITTEN = re.compile(r"([-+]?\d+(?:\.\d+)?)\s*(%|[A-Za-z]*)")
+"""A number written as text, with its unit or without: `99.9`, `99.9%`, `4h`."""
 _PROMISE = ("value", "valueExt", "unit")
 
 
@@ -121,9 +124,19 @@ def _direction(old: Raw, new: Raw, name: str) -> Direction | None:
 
 def _amount(sla: Raw) -> tuple[Any, str] | None:
     """A duration in seconds, another number with its unit, or a date as text with the unit `date`."""
-    value, unit = sla.get("value"), str(sla.get("unit") or "").lower()
-    exact = None if isinstance(value, bool) else number(value)
+    value, unit = sla.get("value"), str(sla.get("unit") or "")
+    if isinstance(value, str):
+        if _DATE.fullmatch(value):
+            return value, "date"
+        written = _WRITTEN.fullmatch(value.strip())
+        if written is None or (written[2] and unit):
+            return None
+        exact: Fraction | None = Fraction(written[1])
+        unit = unit or written[2]
+    else:
+        exact = None if isinstance(value, bool) else number(value)
     if exact is None:
-        return (value, "date") if isinstance(value, str) and _DATE.fullmatch(value) else None
+        return None
+    unit = "percent" if unit == "%" else unit.lower()
     seconds = _SECONDS.get(unit) or _SECONDS.get(unit.removesuffix("s"))
     return (exact * seconds, "s") if seconds else (exact, unit)

@@ -45,6 +45,15 @@ def test_types_are_taken_from_the_records_and_text_that_only_looks_like_numbers_
     assert [str(f.type) for f in reader.describe(spec).fields][:4] == ["long", "string", "string", "double"]
 
 
+def test_missing_values_say_nothing_about_types(reader, tmp_path):
+    spec = csv(
+        tmp_path / "a.csv",
+        "day,at,instant,n\n2024-02-29,2024-01-01 10:00:00,2024-01-01T10:00:00Z,1.5\n,,,\n",
+    )
+    relation = reader.relation(spec)
+    assert [str(t) for t in relation.types] == ["DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "DOUBLE"]
+
+
 def test_quotes_delimiters_line_ends_and_null_values_follow_the_options(reader, tmp_path):
     spec = csv(tmp_path / "a.csv", "\ufeffid;text;n\r\n1;'a;''b''\nc';-\r\n2;;NA\r\n")
     spec["options"] = {"delimiter": ";", "quote": "'", "nullValues": ["-", "NA"]}

@@ -210,7 +210,7 @@ def _guessed(
             fits = f"regexp_full_match({column}, {literal(pattern)})" + (
                 f" AND {more.format(c=column)}" if more else ""
             )
-            tests.append(f"coalesce(bool_and({fits}), false)")
+            tests.append(f"coalesce(bool_and({fits}) FILTER ({column} IS NOT NULL), false)")
     try:
         row = con.execute(
             f"SELECT {', '.join(tests)} FROM (SELECT * FROM ({texts}) LIMIT {SAMPLE})"

@@ -46,10 +46,11 @@ class Exact:
 
 @dataclass(frozen=True, slots=True)
 class Formats:
-    """strptime formats of dates and times in text; None is ISO 8601."""
+    """strptime formats of dates and times in text; None is ISO 8601. With `spoken` text is a JSON string only."""
 
     date: str | None = None
     timestamp: str | None = None
+    spoken: bool = False
 
 
 def or_error(source: str, exact: Exact, message: str) -> str:
@@ -159,7 +160,7 @@ def from_json(value: str, target: Any, formats: Formats = Formats(), depth: int 
         return _entries(value, target, formats, depth)
     plain = from_text(f"({value} ->> '$')", target, formats)
     if kind == "varchar":
-        return plain
+        return Exact(f"json_type({value}) = 'VARCHAR'", plain.value) if formats.spoken else plain
     return Exact(f"(json_type({value}) NOT IN ('OBJECT', 'ARRAY') AND {plain.accepted})", plain.value)
 
 

@@ -70,10 +70,11 @@ def _select(files: FileSet, chosen: Sequence[SourceFile], wanted: Mapping[str, A
             f"SELECT * FROM read_json({common}, records=true, sample_size=-1, maximum_depth=-1, "
             "map_inference_threshold=-1, union_by_name=true)"
         )
-    formats = Formats(files.settings.text.date_format, files.settings.text.timestamp_format)
+    text = files.settings.text
     columns = []
     for name, target in wanted.items():
         value = identifier(name)
+        formats = Formats(text.date_format, text.timestamp_format, spoken=name in text.spoken)
         exact = or_null(value, from_json(value, target, formats))
         columns.append(f"{or_error(value, exact, not_exact(name))} AS {value}")
     raw = ", ".join(f"{literal(name)}: 'JSON'" for name in wanted)

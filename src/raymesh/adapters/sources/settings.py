@@ -29,7 +29,10 @@ class S3Settings:
 
 @dataclass(frozen=True, slots=True)
 class TextSettings:
-    """How text files are written. `escape` equals `quote` when quotes are doubled; formats are strptime."""
+    """How text files are written. `escape` equals `quote` when quotes are doubled; formats are strptime.
+
+    Texts of the columns `spoken` are JSON strings: a number is none of them.
+    """
 
     delimiter: str = ","
     quote: str = '"'
@@ -40,6 +43,7 @@ class TextSettings:
     timestamp_format: str | None = None
     date_format: str | None = None
     records: str | None = None
+    spoken: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,4 +126,5 @@ def _text(options: Mapping[str, Any]) -> TextSettings:
         timestamp_format=options.get("timestampFormat"),
         date_format=options.get("dateFormat"),
         records=options.get("recordFormat"),
+        spoken=tuple(options.get("spokenColumns") or ()),
     )

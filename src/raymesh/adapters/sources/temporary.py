@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from raymesh.spi.scan_sql import identifier
+from raymesh.spi.statements import stoppable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +46,9 @@ def keep_arrow(con: duckdb.DuckDBPyConnection, rows: object, columns: str = "*")
 @contextmanager
 def private_connection() -> Iterator[duckdb.DuckDBPyConnection]:
     """A small connection for describing a source, closed at the end; it downloads no extensions."""
-    con = duckdb.connect(config={"threads": 2, "autoinstall_known_extensions": False, "temp_directory": ""})
+    con = stoppable(
+        duckdb.connect(config={"threads": 2, "autoinstall_known_extensions": False, "temp_directory": ""})
+    )
     try:
         yield con
     finally:

@@ -25,6 +25,8 @@ Outcome: TypeAlias = tuple[Operator, Any] | bool
 
 FLIPPED: dict[Operator, Operator] = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
+_TYPED = {"timestamp": "TIMESTAMP ", "timestamptz": "TIMESTAMPTZ ", "time": "TIME "}
+_FIRST_YEAR, _LAST_YEAR = 1678, 2261
 _RANGES = {"int": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1)}
 
 
@@ -66,10 +68,20 @@ def describe(type_: Type) -> str:
 
 
 def constant_sql(type_: Type, value: Any) -> str:
-    """`value`, already in the column's type, as SQL."""
+    """`value`, already in the column's type, as SQL.
+
+    Times are written without a type: outside data may hold nanoseconds, and takes the text for its own type.
+    """
     if isinstance(type_, Decimal):
         return f"CAST('{_fraction_text(value, type_.scale)}' AS DECIMAL({type_.precision}, {type_.scale}))"
-    return literal(value)
+    written = literal(value)
+    return written if beyond_nanoseconds(value) else written.removeprefix(_TYPED.get(str(type_), ""))
+
+
+def beyond_nanoseconds(value: Any) -> bool:
+    """Whether a time lies outside what nanoseconds in 64 bits can tell; a column of such must be read coarser to be
+    compared with it, which changes no answer."""
+    return isinstance(value, datetime) and not _FIRST_YEAR <= value.year <= _LAST_YEAR
 
 
 def _is_number(value: Any) -> bool:

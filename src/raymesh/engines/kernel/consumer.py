@@ -22,6 +22,7 @@ from raymesh.errors import (
     TransformMemoryError,
     TransformTimeoutError,
 )
+from raymesh.spi.statements import stoppable
 
 if TYPE_CHECKING:
     from raymesh.engines.kernel.failures import Origin
@@ -54,7 +55,7 @@ def connect(limits: Limits) -> duckdb.DuckDBPyConnection:
         "allow_community_extensions": False,
         "errors_as_json": True,
     }
-    con = duckdb.connect(":memory:", config=config)
+    con = stoppable(duckdb.connect(":memory:", config=config))
     try:
         con.execute("SET GLOBAL TimeZone='UTC'")
     except BaseException:

@@ -13,13 +13,14 @@ import duckdb
 
 from raymesh.engines.kernel.failures import translated
 from raymesh.engines.kernel.sqltext import quote, text, texts
+from raymesh.spi.statements import stoppable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from raymesh.mesh.plan import Limits
 
-_UNSTABLE = "aggregate_function_rewriter"
+UNSTABLE = "aggregate_function_rewriter"
 """Turns avg(x) into sum(x) / count(x), with another last digit, when statistics or other columns suggest it: the
 answer to a query would depend on what else is asked and on how its rows lie in files."""
 _MINIMUM_MEMORY = 64 * 1024 * 1024
@@ -55,9 +56,9 @@ def connect(limits: Limits, *, ordered: bool = False) -> duckdb.DuckDBPyConnecti
         "autoload_known_extensions": False,
         "allow_community_extensions": False,
         "errors_as_json": True,
-        "disabled_optimizers": _UNSTABLE,
+        "disabled_optimizers": UNSTABLE,
     }
-    con = duckdb.connect(config=config)
+    con = stoppable(duckdb.connect(config=config))
     try:
         _prepare(con, limits)
     except BaseException:

@@ -26,6 +26,7 @@ from raymesh.errors import AccessDeniedError, MeshError, NotFoundError, UsageErr
 from raymesh.spec.expression import And, Expression, columns_of
 from raymesh.spec.mask import Raw, Token, fitting
 from raymesh.spi.scan_sql import scan_sql
+from raymesh.spi.statements import stoppable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -66,7 +67,7 @@ def read_view(
     """
     asked = understood(scan, columns, where, limit)
     keys = keys_of(scan)
-    con = duck.connect(limits, ordered=True) if trusted is None else trusted.cursor()
+    con = duck.connect(limits, ordered=True) if trusted is None else stoppable(trusted.cursor())
     try:
         prepare(con, scan, storage)
         masked = shown(con, scan, asked, keys)

@@ -16,6 +16,7 @@ from raymesh.engines.kernel.inputs import bind_registered
 from raymesh.engines.kernel.sandbox import Box, Relation
 from raymesh.engines.kernel.scrub import clean_schema, scrubbed
 from raymesh.errors import InternalError, MeshError
+from raymesh.spi.statements import stoppable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,7 +33,7 @@ class GovernedBox(Box):
     keys: dict[int, Mapping[str, TokenKey]]
 
     def reading(self, kept: Callable[[], duckdb.DuckDBPyConnection] | None) -> duckdb.DuckDBPyConnection:
-        return duck.connect(self.limits, ordered=True) if kept is None else kept().cursor()
+        return duck.connect(self.limits, ordered=True) if kept is None else stoppable(kept().cursor())
 
     def connect(self, limits: Limits) -> duckdb.DuckDBPyConnection:
         return consumer.connect(limits)
@@ -84,7 +85,7 @@ class GovernedBox(Box):
         return self.failure or consumer.sanitised(error, self._origin, self.limits)
 
     def open(self, scan: Scan, columns: Sequence[str], where: Expression | None) -> Iterator[pa.RecordBatch]:
-        cursor = self.trusted.cursor()
+        cursor = stoppable(self.trusted.cursor())
         try:
             found = understood(scan, columns or scan.shown.names[:1], where)
             asked = replace(found, needed=found.columns, late=())  # the consumer's side answers the rest

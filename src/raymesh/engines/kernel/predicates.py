@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from raymesh.engines.kernel.comparisons import (
     FLIPPED,
     Operator,
+    beyond_nanoseconds,
     constant_sql,
     describe,
     exact,
@@ -154,11 +155,13 @@ def _against(operator: Operator, of: Term, value: Any, loose: bool) -> str:
     outcome = exact(operator, of.type, value)
     if isinstance(outcome, bool):
         return _always(outcome, of, loose)
-    return f"({_comparable(of)} {outcome[0]} {constant_sql(of.type, outcome[1])})"
+    return f"({_comparable(of, outcome[1])} {outcome[0]} {constant_sql(of.type, outcome[1])})"
 
 
-def _comparable(of: Term) -> str:
-    return f"CAST({of.sql} AS DOUBLE)" if of.type == Primitive("float") else of.sql
+def _comparable(of: Term, value: Any) -> str:
+    if of.type == Primitive("float"):
+        return f"CAST({of.sql} AS DOUBLE)"
+    return f"CAST({of.sql} AS {str(of.type).upper()})" if beyond_nanoseconds(value) else of.sql
 
 
 def _columns(operator: Operator, left: Term, right: Term) -> str:
@@ -204,16 +207,17 @@ def _is_nan(of: Term, loose: bool) -> str:
 
 
 def _in(of: Term, values: tuple[Any, ...], loose: bool) -> str:
-    texts: list[str] = []
+    texts: dict[str, list[str]] = {}
     for value in values:
         if value is None:
             raise UsageError("a list of values holds no NULL")
         outcome = exact("=", of.type, value)
         if not isinstance(outcome, bool):
-            texts.append(constant_sql(of.type, outcome[1]))
+            texts.setdefault(_comparable(of, outcome[1]), []).append(constant_sql(of.type, outcome[1]))
     if not texts:
         return _always(False, of, loose)
-    return f"({_comparable(of)} IN ({', '.join(dict.fromkeys(texts))}))"
+    found = [f"({sql} IN ({', '.join(dict.fromkeys(constants))}))" for sql, constants in texts.items()]
+    return found[0] if len(found) == 1 else f"({' OR '.join(found)})"
 
 
 def _matches(of: Term, pattern: str) -> str:

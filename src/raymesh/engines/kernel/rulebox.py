@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from raymesh.engines.kernel.additive import adds_up
+from raymesh.engines.kernel.duck import UNSTABLE
 from raymesh.engines.kernel.sqltext import quote, texts
 from raymesh.errors import UsageError
 from raymesh.mesh.plan import Scan
 from raymesh.spi.scan_sql import scan_sql
+from raymesh.spi.statements import stoppable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -38,7 +40,7 @@ def rule_connection(
     It has the memory, threads and time zone of the table's connection. `prepare` may register file
     systems, and keep the connection to interrupt it.
     """
-    con = duckdb.connect(config=_config(table))
+    con = stoppable(duckdb.connect(config=_config(table)))
     try:
         con.execute("SET TimeZone='UTC'")
         prepare(con)
@@ -143,6 +145,7 @@ def _config(table: Table) -> dict[str, Any]:
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
         "allow_community_extensions": False,
+        "disabled_optimizers": UNSTABLE,
     }
 
 

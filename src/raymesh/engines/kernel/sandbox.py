@@ -23,6 +23,7 @@ from raymesh.engines.kernel.inputs import bind_registered
 from raymesh.engines.kernel.pushdown import predicate_of
 from raymesh.engines.kernel.query import shape, user_query
 from raymesh.engines.kernel.reading import BATCH_ROWS, scan_failure, select
+from raymesh.spi.statements import stoppable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -136,7 +137,7 @@ class Box:
     def open(self, scan: Scan, columns: Sequence[str], where: Expression | None) -> Iterator[pa.RecordBatch]:
         """Some columns of a scan, without rows for which `where` is not true as far as that is quick to tell,
         from a cursor of its own: DuckDB may read two relations at once."""
-        cursor = self.trusted.cursor()
+        cursor = stoppable(self.trusted.cursor())
         try:
             yield from cursor.sql(select(scan, columns, where)).to_arrow_reader(BATCH_ROWS)
         except (duckdb.Error, pa.ArrowException, OSError) as error:
