@@ -85,7 +85,7 @@ def slow(found: Any) -> Any:
     """With a step that becomes part of the reading tasks, and takes its time with every block."""
 
     def slowly(table: pa.Table) -> pa.Table:
-        time.sleep(1.5)
+        time.sleep(0.8)
         return table
 
     return found.map_batches(slowly, batch_format="pyarrow", batch_size=None)
@@ -118,6 +118,7 @@ def test_f2_what_was_opened_before_is_not_read_after(mesh: raymesh.Mesh, agreeme
         found.take(1)
 
 
+@pytest.mark.slow
 def test_f2_when_nobody_decides_any_more_the_time_passes(
     mesh: raymesh.Mesh, agreement: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
