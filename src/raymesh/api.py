@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from raymesh.actions.workspace import Workspace, find_root, load_documents, open_storage
 from raymesh.errors import NotFoundError
+from raymesh.handles import Access, Audit
 
 if TYPE_CHECKING:
     import threading
@@ -71,6 +72,16 @@ class Mesh:
     def products(self) -> tuple[str, ...]:
         """Names of all products (`domain.product`) in build order."""
         return self._workspace.graph.order
+
+    @property
+    def access(self) -> Access:
+        """Access by agreement: `mesh.access.request(…)`, `approve`, `deny`, `revoke`, `renew`, `list`."""
+        return Access(self._workspace.storage, self._claim)
+
+    @property
+    def audit(self) -> Audit:
+        """The audit log: `mesh.audit.tail()`, `verify`, `prove`."""
+        return Audit(self._workspace.storage)
 
     def domain(self, name: str) -> Domain:
         """Raises NotFoundError when there is no such domain."""

@@ -14,6 +14,7 @@ import pytest
 from contracts import schema_of
 from observing import Bench
 from raymesh.engines.kernel import consumer
+from raymesh.engines.kernel.governed_query import GovernedBox
 from raymesh.errors import (
     AccessDeniedError,
     InternalError,
@@ -217,15 +218,16 @@ def test_c12_rules_paths_and_keys_are_nowhere_in_the_consumers_database(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dumped: list[str] = []
-    seal = consumer.seal
+    fill = GovernedBox.fill
 
-    def watching(con: duckdb.DuckDBPyConnection) -> None:
-        seal(con)
+    def watching(box: GovernedBox, inputs: Any) -> None:
+        fill(box, inputs)
+        con = box.consumer
         tables = ("duckdb_views()", "duckdb_tables()", "duckdb_settings()", "duckdb_variables()")
         dumped.extend(str(con.execute(f"select * from {table}").fetchall()) for table in tables)
         dumped.append(str(con.execute("explain select * from shop.people").fetchall()))
 
-    monkeypatch.setattr(consumer, "seal", watching)
+    monkeypatch.setattr(GovernedBox, "fill", watching)
     works(bench)
     text = "".join(dumped)
     assert "shop" in text

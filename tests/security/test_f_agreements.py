@@ -190,13 +190,52 @@ def test_f9_of_several_approvals_at_once_one_counts(storage):
 def test_f9_a_grant_is_not_longer_for_being_renewed_twice_at_once(storage):
     agreement = granted(storage)
     people = People(storage)
-    access.renew(storage, agreement.id, people["anna"], seconds=DAY, reason="more", now=now())
+    access.renew(storage, agreement.id, people["anna"], seconds=40 * DAY, reason="more", now=now())
     with pytest.raises(GovernanceError, match="waits"):
-        access.renew(storage, agreement.id, people["anna"], seconds=30 * DAY, reason="more", now=now())
+        access.renew(storage, agreement.id, people["anna"], seconds=80 * DAY, reason="more", now=now())
     renewed = access.approve(storage, agreement.id, people["carl"], "fine", now())
-    assert renewed.granted.expires_at < now() + timedelta(days=1, seconds=1)
+    assert renewed.granted.expires_at < now() + timedelta(days=40, seconds=1)
     with pytest.raises(GovernanceError):
         access.approve(storage, agreement.id, people["dora"], "fine", now())
+
+
+def test_f9_approvals_at_once_make_one_longer_grant(storage):
+    agreement = granted(storage)
+    people = People(storage)
+    access.renew(storage, agreement.id, people["anna"], seconds=40 * DAY, reason="more", now=now())
+    start = threading.Barrier(2)
+    ends: list[Any] = []
+
+    def decide(who: str) -> None:
+        start.wait()
+        try:
+            ends.append(access.approve(storage, agreement.id, people[who], "fine", now()).granted.expires_at)
+        except (CommitConflictError, GovernanceError):
+            ends.append(None)
+
+    threads = [threading.Thread(target=decide, args=(who,)) for who in ("carl", "dora")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (end,) = [e for e in ends if e is not None]
+    assert end > agreement.granted.expires_at + timedelta(days=9)
+    after = access.show(storage, agreement.id)
+    assert (after.granted.expires_at, after.waiting) == (end, None)
+    kinds = [e.kind for e in access.history(storage, agreement.id)]
+    assert kinds == ["request", "approval", "grant", "renewal", "approval", "grant"]
+
+
+def test_a_renewal_never_shortens_by_accident(storage):
+    agreement = granted(storage)
+    anna = People(storage)["anna"]
+    with pytest.raises(UsageError, match="holds until .* already") as refused:
+        access.renew(storage, agreement.id, anna, seconds=DAY, reason="more", now=now())
+    assert "--shorten" in str(refused.value.hint)
+    assert access.show(storage, agreement.id).waiting is None
+    access.renew(storage, agreement.id, anna, seconds=DAY, reason="less", now=now(), shorten=True)
+    renewed = access.approve(storage, agreement.id, People(storage)["carl"], "fine", now())
+    assert renewed.granted.expires_at < now() + timedelta(days=1, seconds=1)
 
 
 # budgets
@@ -227,7 +266,7 @@ def test_a_renewed_grant_has_a_budget_of_its_own(storage):
     with pytest.raises(AccessDeniedError, match="budget"):
         access.consume(storage.state, [agreement.id], rows=1, now=now())
     people = People(storage)
-    access.renew(storage, agreement.id, people["anna"], seconds=DAY, reason="more", now=now())
+    access.renew(storage, agreement.id, people["anna"], seconds=40 * DAY, reason="more", now=now())
     access.approve(storage, agreement.id, people["carl"], "fine", now())
     access.consume(storage.state, [agreement.id], rows=1, now=now())
 

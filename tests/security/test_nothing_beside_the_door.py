@@ -14,7 +14,7 @@ import yaml
 
 import raymesh
 from governed_shops import write_governed_shop
-from meshes import write_mesh, write_product
+from meshes import write_domain, write_mesh, write_product
 from raymesh.cli.app import run
 from raymesh.errors import DocumentsInvalidError
 from shops import Answer
@@ -166,6 +166,43 @@ def test_nothing_is_built_under_policies_that_do_not_compile(blocked: Path) -> N
     assert "nope" in result.err
     with raymesh.Mesh.load(blocked) as mesh, pytest.raises(DocumentsInvalidError):
         mesh.run()
+    planned = call(blocked, "plan")
+    assert (planned.code, planned.out) == (3, "")
+    assert "nope" in planned.err
+
+
+UNFIT = (
+    "  - {name: rows, effect: restrict, what: {products: [shop.codes]}, rows: \"regoin = 'EU'\"}\n",
+    "  - {name: names, effect: mask, what: {products: [shop.codes], columns: [regoin]}, mask: absent}\n",
+)
+
+
+@pytest.mark.parametrize("rule", UNFIT)
+def test_policies_about_columns_that_are_not_there_stop_the_run_with_their_place(
+    blocked: Path, rule: str
+) -> None:
+    policies = blocked / "governance/policies/shop.yaml"
+    policies.write_text(POLICY + rule, encoding="utf-8")
+    told = {verb: call(blocked, verb) for verb in ("validate", "plan", "run")}
+    for verb, answer in told.items():
+        assert answer.code == 3, verb
+        said = answer.out + answer.err
+        assert "governance/policies/shop.yaml:5:" in said
+        assert "`regoin`" in said
+        assert "help:" in said
+    assert len(records(blocked, "publish")) == 0
+    with raymesh.Mesh.load(blocked) as mesh, pytest.raises(DocumentsInvalidError):
+        mesh.run()
+
+
+@pytest.mark.parametrize("rule", UNFIT)
+def test_a_policy_that_does_not_fit_stops_nobody_it_is_not_about(blocked: Path, rule: str) -> None:
+    write_domain(blocked, "other")
+    write_product(blocked, "other.things", {"id": {"physicalType": "bigint"}}, sql="SELECT 1::bigint AS id")
+    policies = blocked / "governance/policies/shop.yaml"
+    policies.write_text(POLICY + rule, encoding="utf-8")
+    assert call(blocked, "plan", "other.things").code == 0
+    assert call(blocked, "run", "other.things").code == 0
 
 
 def test_a_line_of_the_audit_log_fits_a_page_and_json_has_all_of_it(blocked: Path) -> None:

@@ -46,12 +46,21 @@ def request(storage: Storage, product: str, requester: Principal, terms: Terms, 
 
 
 def renew(
-    storage: Storage, agreement: str, requester: Principal, *, seconds: int, reason: str, now: datetime
+    storage: Storage,
+    agreement: str,
+    requester: Principal,
+    *,
+    seconds: int,
+    reason: str,
+    now: datetime,
+    shorten: bool = False,
 ) -> Agreement:
-    """Ask to prolong a grant on its terms, against the product as it is published now."""
+    """Ask to prolong a grant on its terms, against the product as it is published now. Raises UsageError when it would
+    end earlier than it does, unless that is meant (`shorten`)."""
     found = show(storage, agreement)
     case = _case(storage, found.product, now)
-    return _record(storage, rules.renew(found, requester, case, seconds=seconds, reason=reason))
+    events = rules.renew(found, requester, case, seconds=seconds, reason=reason, shorten=shorten)
+    return _record(storage, events)
 
 
 def approve(storage: Storage, agreement: str, approver: Principal, reason: str, now: datetime) -> Agreement:
@@ -156,6 +165,13 @@ def _check_condition(condition: str | None) -> None:
             parse(condition)
     except ConditionError as error:
         raise UsageError(f"--rows, character {error.position + 1}: {error.message}") from None
+
+
+def counted(state: StateStore, grants: Iterable[str]) -> tuple[str, ...]:
+    """Those of the grants a decision rests on whose rows are counted, by id."""
+    found = (g.removeprefix(AGREEMENT) for g in grants if g.startswith(AGREEMENT))
+    folded = ((name, fold(events).granted) for name in found if (events := state.agreements.events(name)))
+    return tuple(name for name, g in folded if g is not None and g.terms.max_rows is not None)
 
 
 def consume(

@@ -29,6 +29,11 @@ class Shown:
     entry: AuditEntry
     private: Any = None
 
+    def to_json(self, *, private: bool) -> dict[str, Any]:
+        """The record with its number, with its particulars where they were asked for."""
+        particulars = {"private": self.private} if private else {}
+        return {"number": self.entry.index, **self.entry.said, **particulars}
+
 
 def tail(storage: Storage, wanted: AuditFilter, limit: int, *, private: bool = False) -> list[Shown]:
     """The newest records that match, the oldest of them first."""

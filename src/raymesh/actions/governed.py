@@ -8,7 +8,7 @@ In this process all that is advisory: whoever holds the files can read them with
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -72,6 +72,14 @@ class Access:
         import pyarrow as pa
 
         return pa.RecordBatchReader.from_batches(reader.schema, self._guard.watch(reader))
+
+    def renewable(self) -> Callable[[], datetime] | None:
+        """What decides anew whether the rows may still be read elsewhere, and says until when; None where nothing is
+        to be decided. Raises AccessDeniedError when rows have to be counted, which only reads in this process do."""
+        if self._guard is None:
+            return None
+        self._guard.require_uncounted()
+        return self._guard.renewed
 
     def told(self) -> dict[str, Any]:
         """What JSON documents say of the read."""
@@ -336,6 +344,20 @@ class _Guard:
         """The time, which never goes back while a read lasts."""
         began, at = self._began
         return max(datetime.now(UTC), began + timedelta(seconds=time.monotonic() - at))
+
+    def renewed(self) -> datetime:
+        """Decide anew; until when the answer holds. Raises AccessDeniedError when it is another one."""
+        self._again(self.now())
+        return self._until
+
+    def require_uncounted(self) -> None:
+        from raymesh.actions.access import counted
+
+        for name in counted(self.storage.state, sorted({g for p in self.plans.values() for g in p.grants})):
+            raise AccessDeniedError(
+                f"agreement {name} allows a number of rows, which cannot be counted in tasks of a cluster",
+                hint="read in this process: to_batches(), to_arrow()",
+            )
 
     def _ends(self, now: datetime) -> datetime:
         return min([now + RECHECK, *(p.valid_until for p in self.plans.values())])

@@ -11,6 +11,7 @@ from raymesh.actions.ids import new_id
 from raymesh.actions.invocation import Invocation, RunOptions
 from raymesh.actions.pinning import Standing, standing
 from raymesh.actions.planning import decide
+from raymesh.actions.policies import require_policies
 from raymesh.errors import BreakingChangeError, MeshError, NotFoundError, SourceError
 from raymesh.mesh.plan import Scan
 
@@ -40,7 +41,11 @@ class Step:
 
 
 def plan(workspace: Workspace, products: Sequence[str], options: RunOptions | None = None) -> list[Step]:
-    """One step per product in build order. A product whose input would be built is built too."""
+    """One step per product in build order. A product whose input would be built is built too.
+
+    Raises DocumentsInvalidError for policies that a run would refuse.
+    """
+    require_policies(workspace, products)
     with Invocation(workspace, options or RunOptions(), lambda _: None) as invocation:
         return list(_steps(invocation, products))
 

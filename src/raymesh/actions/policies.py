@@ -3,14 +3,14 @@ change of them means. Nothing here reads data."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raymesh.actions.workspace import find_root, load_documents
-from raymesh.errors import NotFoundError, UsageError
+from raymesh.errors import DocumentsInvalidError, NotFoundError, UsageError
 from raymesh.governance.classification import contract_tags
 from raymesh.governance.comparing import Difference, Side, differences
 from raymesh.governance.compile import bundle_of
@@ -22,6 +22,7 @@ from raymesh.spec.types import Primitive, Type
 from raymesh.spec.wording import did_you_mean
 
 if TYPE_CHECKING:
+    from raymesh.actions.workspace import Workspace
     from raymesh.governance.model import Bundle, Grant, Policy
     from raymesh.mesh.model import Port
     from raymesh.spec.contract_schema import Property
@@ -52,6 +53,18 @@ class Ground:
             way = did_you_mean(name, self.targets) or "raymesh ls shows the products"
             raise NotFoundError(f"there is no product `{name}`", hint=way)
         return self.targets[name]
+
+
+def require_policies(workspace: Workspace, products: Iterable[str]) -> None:
+    """Raises DocumentsInvalidError, with each error as `validate` tells it, when policies do not compile, or one that
+    is about some of `products` names columns they do not have."""
+    if workspace.documents.governance is None:
+        return
+    from raymesh.governance.check import unfit_policies
+
+    problems = unfit_policies(workspace.documents, workspace.graph, frozenset(products))
+    if errors := tuple(d for d in problems if d.severity == "error"):
+        raise DocumentsInvalidError(errors)
 
 
 def ground(folder: Path | None) -> Ground:

@@ -216,13 +216,14 @@ def dataset_of(
     limit: int | None = None,
 ) -> Any:
     """The rows of a version that `allowed` let pass as a `ray.data.Dataset`, read lazily by tasks of the mesh's
-    cluster. Raises MissingExtraError without Ray, ClusterError, NotFoundError for an unknown column."""
+    cluster, while they still may be: that is decided again and again here. Raises AccessDeniedError, MissingExtraError without Ray, ClusterError, NotFoundError for an unknown column."""
     from raymesh.actions.planning import reach
     from raymesh.spi import registry
 
     spec, root = storage.spec.engines.ray, str(storage.root)
     engine = registry.load("engines", "ray")(spec=spec, root=root, storage=reach(storage.spec, storage.root))
-    return engine.dataset(pinned.scan, columns=columns, where=where, limit=limit)
+    again = None if pinned.access is None else pinned.access.renewable()
+    return engine.dataset(pinned.scan, columns=columns, where=where, limit=limit, again=again)
 
 
 def products_of(sql: str) -> tuple[str, ...]:

@@ -19,8 +19,8 @@ from raymesh.actions.events import (
     Tick,
 )
 from raymesh.actions.invocation import Invocation, RunOptions
+from raymesh.actions.policies import require_policies
 from raymesh.actions.references import prerequisites
-from raymesh.errors import DocumentsInvalidError
 
 if TYPE_CHECKING:
     from raymesh.actions.workspace import Workspace
@@ -41,10 +41,10 @@ def run(
     skipped with the reason; the rest goes on. Setting `stop` ends the run early: builds stop at their next
     safe point, nothing half-done is published, and what was not finished is reported `interrupted`.
 
-    Raises DocumentsInvalidError, before anything is built, for policies that do not compile: nobody could read
-    what would be published.
+    Raises DocumentsInvalidError, before anything is built, for policies that do not compile or name columns that
+    these products do not have: nobody could read what would be published, or less than was meant.
     """
-    require_policies(workspace)
+    require_policies(workspace, products)
     events: queue.SimpleQueue[Event] = queue.SimpleQueue()
     schedule = _Schedule(workspace, products)
     began = time.perf_counter()
@@ -61,18 +61,6 @@ def run(
             invocation.cancel()
             pool.shutdown(wait=True, cancel_futures=True)
         yield RunFinished(invocation.id, schedule.reports(), time.perf_counter() - began)
-
-
-def require_policies(workspace: Workspace) -> None:
-    """Raises DocumentsInvalidError when policies do not compile, with each error. Ones that do, and do not fit a
-    contract, are for `validate`: they show no rows, and must not stop the build that may mend it."""
-    if workspace.documents.governance is None:
-        return
-    from raymesh.governance.compile import compiled_policies
-
-    problems = compiled_policies(workspace.documents.governance).problems
-    if errors := tuple(d for d in problems if d.severity == "error"):
-        raise DocumentsInvalidError(errors)
 
 
 def _drive(

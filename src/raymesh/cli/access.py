@@ -164,18 +164,26 @@ def revoke(folder: str | None, agreement: str, reason: str, name: str | None, ou
 @access.command()
 @click.argument("agreement")
 @_FOR
+@click.option("--shorten", is_flag=True, help="Let it end earlier than it does now.")
 @_reason
 @_as
 @output_option
 @click.pass_obj
 def renew(
-    folder: str | None, agreement: str, seconds: int, reason: str, name: str | None, output: str
+    folder: str | None,
+    agreement: str,
+    seconds: int,
+    shorten: bool,
+    reason: str,
+    name: str | None,
+    output: str,
 ) -> int:
     """Ask to prolong a grant on its own terms; it is decided like a request."""
     from raymesh.actions.access import renew as act
 
     with _acting(folder, name) as (storage, principal, now):
-        tell(act(storage, agreement, principal, seconds=seconds, reason=reason, now=now), now, output)
+        asked = act(storage, agreement, principal, seconds=seconds, reason=reason, now=now, shorten=shorten)
+        tell(asked, now, output)
     return 0
 
 

@@ -48,20 +48,12 @@ def tail(
     with open_storage_only(Path(folder) if folder else None) as storage:
         found = act(storage, AuditFilter(product, principal, kind, outcome), limit, private=private)
     if output == "json":
-        put_json("audit-tail/1", {"records": [_record(s, private=private) for s in found]})
+        put_json("audit-tail/1", {"records": [s.to_json(private=private) for s in found]})
     elif found:
         put_table(_HEAD, _rows(found, whole=private), right=(0,))
     else:
         say("no record matches")
     return 0
-
-
-def _record(shown: Shown, *, private: bool) -> dict[str, Any]:
-    return {
-        "number": shown.entry.index,
-        **shown.entry.said,
-        **({"private": shown.private} if private else {}),
-    }
 
 
 _HEAD = ("number", "time", "kind", "principal", "product", "outcome", "detail")

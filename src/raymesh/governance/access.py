@@ -86,10 +86,20 @@ def request(agreement: str, requester: Principal, terms: Terms, case: Case) -> l
 
 
 def renew(
-    agreement: Agreement, requester: Principal, case: Case, *, seconds: int, reason: str
+    agreement: Agreement,
+    requester: Principal,
+    case: Case,
+    *,
+    seconds: int,
+    reason: str,
+    shorten: bool = False,
 ) -> list[AgreementEvent]:
-    """The events of a request to prolong a grant on its own terms. Raises as `request`, and GovernanceError
-    when there is no grant to prolong."""
+    """The events of a request to prolong a grant on its own terms; an earlier end has to be meant (`shorten`).
+
+    The grant that is made starts when it is approved, which is later than this, so it ends later than asked here.
+    Raises as `request`, UsageError for a renewal that would end earlier, and GovernanceError when there is no grant
+    to prolong.
+    """
     if agreement.granted is None or agreement.outcome != "granted":
         raise GovernanceError(
             f"agreement {agreement.id} has no grant to renew",
@@ -102,9 +112,20 @@ def renew(
         )
     terms = replace(agreement.granted.terms, seconds=seconds, justification=reason)
     _check_terms(requester, terms, case)
+    if not shorten:
+        _check_longer(agreement.id, agreement.granted.expires_at, case.now + timedelta(seconds=seconds))
     asked = _next(agreement, "renewal", requester.id, case.now, asdict(terms))
     waiting = after(agreement, asked)
     return [asked, *_automatic(waiting, requester, case)]
+
+
+def _check_longer(agreement: str, ends: datetime, then: datetime) -> None:
+    if then <= ends:
+        raise UsageError(
+            f"agreement {agreement} holds until {ends:%Y-%m-%d %H:%M:%S} already, and would end at"
+            f" {then:%Y-%m-%d %H:%M:%S} then",
+            hint="ask for longer; --shorten ends it earlier on purpose, raymesh access revoke at once",
+        )
 
 
 def _check_terms(requester: Principal, terms: Terms, case: Case) -> None:

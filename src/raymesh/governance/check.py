@@ -47,12 +47,35 @@ def policy_problems(documents: MeshDocuments, graph: Graph) -> Iterator[Diagnost
         return
     compiled = compiled_policies(governance)
     yield from compiled.problems
-    tables = tuple(_table(port) for product in graph.products.values() for port in product.ports)
-    places = [(f.document, n) for f in governance.policies for n in range(len(f.document.model.policies))]
-    for policy, (document, number) in zip(compiled.policies, places, strict=True):
-        yield from _Checked(policy, Place(document, number), tables, frozenset(graph.domains)).problems()
+    places = _places(governance)
+    for checked in _checked(governance, compiled.policies, graph):
+        yield from checked.problems()
     yield from _people(governance, compiled.policies, places)
     yield from lint(graph, compiled.policies, taxonomy_of(governance))
+
+
+def unfit_policies(documents: MeshDocuments, graph: Graph, products: frozenset[str]) -> Iterator[Diagnostic]:
+    """Those problems for which `products` must not be built: policies that do not compile, or that are about one of
+    them and name columns it does not have."""
+    governance = documents.governance
+    if governance is None:
+        return
+    compiled = compiled_policies(governance)
+    yield from compiled.problems
+    for checked in _checked(governance, compiled.policies, graph):
+        yield from checked.unfit(products)
+
+
+def _places(governance: GovernanceDocuments) -> list[tuple[Document[Policies], int]]:
+    return [(f.document, n) for f in governance.policies for n in range(len(f.document.model.policies))]
+
+
+def _checked(
+    governance: GovernanceDocuments, policies: tuple[Policy, ...], graph: Graph
+) -> Iterator[_Checked]:
+    tables = tuple(_table(port) for product in graph.products.values() for port in product.ports)
+    for policy, (document, number) in zip(policies, _places(governance), strict=True):
+        yield _Checked(policy, Place(document, number), tables, frozenset(graph.domains))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +139,13 @@ class _Checked:
         yield from self._columns(meant)
         yield from self._condition(meant)
 
+    def unfit(self, products: frozenset[str]) -> Iterator[Diagnostic]:
+        """Problems with columns, where the policy is about one of `products`."""
+        meant = tuple(t for t in self.tables if self._about(t))
+        if any(t.product in products for t in meant):
+            yield from self._columns(meant)
+            yield from self._condition(tuple(t for t in meant if t.product in products))
+
     def _about(self, table: Table) -> bool:
         what, origin = self.policy.what, self.policy.origin
         return (
@@ -168,7 +198,8 @@ class _Checked:
             if why is None:
                 continue
             if table.product in self.policy.what.products:
-                way = did_you_mean(why.column, table.schema.names) if why.column else None
+                known = table.schema.names
+                way = did_you_mean(why.column, known) or f"columns: {_some(known)}" if why.column else None
                 yield self._problem("policy-column", f"{table.name}: {why.message}", ("rows",), way)
             else:
                 unfit.setdefault(why.message, []).append(table.name)

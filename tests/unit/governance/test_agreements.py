@@ -322,16 +322,25 @@ def test_d12_who_asks_for_a_renewal_does_not_approve_it():
 
 def test_a_renewal_that_is_denied_leaves_the_grant():
     events = granted()
-    events += renew(fold(events), ANNA, case(), seconds=DAY, reason="more")
+    events += renew(fold(events), ANNA, case(), seconds=40 * DAY, reason="more")
     events += deny(fold(events), BEA, RULES, "no", NOW)
     assert fold(events).status(NOW) == "granted"
     assert fold(events).waiting is None
 
 
+def test_a_renewal_ends_later_or_says_that_it_does_not():
+    before = fold(granted())
+    for seconds in (1, DAY, 30 * DAY):
+        with pytest.raises(UsageError, match="already"):
+            renew(before, ANNA, case(), seconds=seconds, reason="more")
+    assert kinds(renew(before, ANNA, case(), seconds=30 * DAY + 1, reason="more")) == ["renewal"]
+    assert kinds(renew(before, ANNA, case(), seconds=DAY, reason="less", shorten=True)) == ["renewal"]
+
+
 def test_i12_a_renewal_is_bound_to_what_is_published_then():
     events = granted()
     second = replace(SUBJECT, major=2, columns={**SUBJECT.columns, "city": frozenset({"pii.quasi.city"})})
-    events += renew(fold(events), ANNA, case(subject=second), seconds=DAY, reason="more")
+    events += renew(fold(events), ANNA, case(subject=second), seconds=40 * DAY, reason="more")
     events += approve(fold(events), BEA, "fine", case(subject=second))
     assert fold(events).granted.major == 1, "the column is sensitive now, so one is not enough"
     events += approve(fold(events), CARL, "fine", case(subject=second))

@@ -1,7 +1,7 @@
 """The consumer's side of a governed read: a database of its own that holds nothing and reaches nothing.
 
 It has no file system, no extensions to load, no room to spill, no Python variables and no settings to change.
-One is made for each principal and query, and closed with it.
+Each serves one query of one principal and is closed with it.
 """
 
 from __future__ import annotations
@@ -32,17 +32,28 @@ SECONDS = 300.0
 """How long a batch of a query's answer may take when nobody says."""
 _LEAST_MEMORY = 64 * 1024 * 1024
 _LOCKED = {
-    "enable_external_access": "false",
-    "autoload_known_extensions": "false",
-    "autoinstall_known_extensions": "false",
-    "allow_community_extensions": "false",
-    "python_enable_replacements": "false",
-    "lock_configuration": "true",
+    "enable_external_access": False,
+    "autoload_known_extensions": False,
+    "autoinstall_known_extensions": False,
+    "allow_community_extensions": False,
+    "python_enable_replacements": False,
+    "lock_configuration": True,
 }
 
 
+def sealed(limits: Limits) -> duckdb.DuckDBPyConnection:
+    """An empty database with every way out closed. Register what may be seen; text of the reader cannot."""
+    con = connect(limits)
+    try:
+        seal(con)
+    except BaseException:
+        con.close()
+        raise
+    return con
+
+
 def connect(limits: Limits) -> duckdb.DuckDBPyConnection:
-    """An empty database that keeps the order of rows. Register what may be seen, then `seal` it."""
+    """An empty database that keeps the order of rows, still to `seal`."""
     config: dict[str, Any] = {
         "memory_limit": f"{max(limits.memory_bytes, _LEAST_MEMORY)}B",
         "threads": limits.threads,
@@ -69,9 +80,8 @@ def seal(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("SET enable_external_access=false")
     con.execute("SET disabled_filesystems='LocalFileSystem'")
     con.execute("SET lock_configuration=true")
-    names = ", ".join(f"'{name}'" for name in _LOCKED)
-    found = con.execute(f"SELECT name, value FROM duckdb_settings() WHERE name IN ({names})").fetchall()
-    if dict(found) != _LOCKED:
+    asked = ", ".join(f"current_setting('{name}')" for name in _LOCKED)
+    if con.execute(f"SELECT {asked}").fetchall() != [tuple(_LOCKED.values())]:
         raise InternalError("the consumer's database could not be locked")
 
 

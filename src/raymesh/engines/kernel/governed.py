@@ -8,6 +8,7 @@ masked rows, in a database that holds nothing else.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -29,8 +30,9 @@ from raymesh.spi.scan_sql import scan_sql
 from raymesh.spi.statements import stoppable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from raymesh.engines.kernel.kept import Kept
     from raymesh.mesh.plan import Limits, Scan, View, ViewColumn
 
 BATCH_ROWS = 65_536
@@ -58,26 +60,26 @@ def read_view(
     columns: Sequence[str] | None = None,
     where: Expression | None = None,
     limit: int | None = None,
-    trusted: duckdb.DuckDBPyConnection | None = None,
+    kept: Kept | None = None,
 ) -> pa.RecordBatchReader:
     """What the view of `scan` shows of some columns and rows, as a stream.
 
-    `trusted` is a connection nobody else's text runs on, to spare the time of opening one. Raises NotFoundError for columns that are hidden or not there, in the same words. What fails on the way is a
-    StorageError that says nothing about files or values.
+    `kept` spares the time of opening databases. Raises NotFoundError for columns that are hidden or not there, in
+    the same words. What fails on the way is a StorageError that says nothing about files or values.
     """
     asked = understood(scan, columns, where, limit)
     keys = keys_of(scan)
-    con = duck.connect(limits, ordered=True) if trusted is None else stoppable(trusted.cursor())
+    con = duck.connect(limits, ordered=True) if kept is None else stoppable(kept.trusted(limits).cursor())
     try:
         prepare(con, scan, storage)
         masked = shown(con, scan, asked, keys)
-        reader = _filtered(masked, scan, asked, limits) if asked.late else masked
+        reader = _filtered(masked, scan, asked, limits, kept) if asked.late else masked
     except BaseException as error:
         con.close()
         if isinstance(error, MeshError):
             forgetful(error)
         raise
-    return pa.RecordBatchReader.from_batches(reader.schema, _closing(reader, con))
+    return pa.RecordBatchReader.from_batches(reader.schema, _closing(reader, con.close))
 
 
 def keys_of(scan: Scan) -> dict[str, TokenKey]:
@@ -177,26 +179,33 @@ def _next(reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
         raise consumer.unreadable(error) from None
 
 
-def _filtered(masked: pa.RecordBatchReader, scan: Scan, asked: Asked, limits: Limits) -> pa.RecordBatchReader:
+def _filtered(
+    masked: pa.RecordBatchReader, scan: Scan, asked: Asked, limits: Limits, kept: Kept | None
+) -> pa.RecordBatchReader:
     """Masked rows for which the late conditions hold, found in a database that holds only them."""
     guard = Guarded(masked)
-    con = consumer.connect(limits)
+    con, over = _empty(limits, kept)
     try:
         con.register("shown", guard.reader)
-        consumer.seal(con)
         condition = predicate_sql(And(asked.late), scan.shown, exact_null=False)
         sql = f"SELECT {', '.join(quote(c) for c in asked.columns)} FROM shown WHERE {condition}"
         sql = sql if asked.limit is None else f"{sql} LIMIT {asked.limit:d}"
         reader = con.sql(sql).to_arrow_reader(BATCH_ROWS)
     except (duckdb.Error, pa.ArrowException) as error:
-        con.close()
+        over()
         raise guard.failure or consumer.sanitised(error, None, limits) from None
     except BaseException:
-        con.close()
+        over()
         raise
     schema = clean_schema(reader.schema)
     batches = scrubbed(guard.watch(reader, limits), schema)
-    return pa.RecordBatchReader.from_batches(schema, _closing(batches, con))
+    return pa.RecordBatchReader.from_batches(schema, _closing(batches, over))
+
+
+def _empty(limits: Limits, kept: Kept | None) -> tuple[duckdb.DuckDBPyConnection, Callable[[], None]]:
+    """An empty, locked database, and what to call when its query is over."""
+    con = consumer.sealed(limits) if kept is None else kept.empty(limits)
+    return con, con.close if kept is None else partial(kept.done, limits, con)
 
 
 class Guarded:
@@ -221,7 +230,7 @@ class Guarded:
             raise self.failure or consumer.sanitised(error, None, limits) from None
 
 
-def _closing(batches: Any, con: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:
+def _closing(batches: Any, over: Callable[[], None]) -> Iterator[pa.RecordBatch]:
     try:
         yield from batches
     except MeshError as error:
@@ -229,7 +238,7 @@ def _closing(batches: Any, con: duckdb.DuckDBPyConnection) -> Iterator[pa.Record
     finally:
         if (close := getattr(batches, "close", None)) is not None:
             close()
-        con.close()
+        over()
 
 
 def forgetful(error: MeshError) -> MeshError:

@@ -19,10 +19,10 @@ from raymesh.errors import InternalError, MeshError
 from raymesh.spi.statements import stoppable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from raymesh.engines.kernel.tokens import TokenKey
-    from raymesh.mesh.plan import Limits, Scan
+    from raymesh.mesh.plan import Scan
     from raymesh.spec.expression import Expression
 
 
@@ -32,11 +32,13 @@ class GovernedBox(Box):
     names: tuple[str, ...]
     keys: dict[int, Mapping[str, TokenKey]]
 
-    def reading(self, kept: Callable[[], duckdb.DuckDBPyConnection] | None) -> duckdb.DuckDBPyConnection:
-        return duck.connect(self.limits, ordered=True) if kept is None else stoppable(kept().cursor())
+    def reading(self) -> duckdb.DuckDBPyConnection:
+        if self.kept is None:
+            return duck.connect(self.limits, ordered=True)
+        return stoppable(self.kept.trusted(self.limits).cursor())
 
-    def connect(self, limits: Limits) -> duckdb.DuckDBPyConnection:
-        return consumer.connect(limits)
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        return consumer.sealed(self.limits) if self.kept is None else self.kept.empty(self.limits)
 
     def fill(self, inputs: Mapping[str, Scan]) -> None:
         self.names, self.keys = tuple(inputs), {}
@@ -47,7 +49,6 @@ class GovernedBox(Box):
             self.keys[id(scan)] = keys_of(scan)
             prepare(self.trusted, scan, self.storage)
             bind_registered(self.consumer, name, Relation.of(scan, self.open))
-        consumer.seal(self.consumer)
 
     def start(self, sql: str) -> pa.RecordBatchReader:
         try:
@@ -80,6 +81,13 @@ class GovernedBox(Box):
             return step()
         finally:
             watch.cancel()
+
+    def close(self) -> None:
+        if self.kept is None:
+            self.consumer.close()
+        else:
+            self.kept.done(self.limits, self.consumer)
+        self.trusted.close()
 
     def explained(self, error: Exception) -> MeshError:
         return self.failure or consumer.sanitised(error, self._origin, self.limits)

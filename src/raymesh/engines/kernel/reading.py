@@ -17,8 +17,9 @@ from raymesh.errors import MeshError, NotFoundError, UsageError
 from raymesh.spi.scan_sql import scan_sql
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from raymesh.engines.kernel.kept import Kept
     from raymesh.mesh.plan import Limits, Scan
     from raymesh.spec.expression import Expression
 
@@ -33,15 +34,14 @@ def read_scan(
     columns: Sequence[str] | None = None,
     where: Expression | None = None,
     limit: int | None = None,
-    trusted: Callable[[], duckdb.DuckDBPyConnection] | None = None,
+    kept: Kept | None = None,
 ) -> pa.RecordBatchReader:
     """The rows of `scan` (with a view: what it shows) as a stream; the connection behind it lives as long as the
-    reader. `trusted` gives a connection to read views by, kept open between reads."""
+    reader. `kept` is what is ready for reads of views."""
     if scan.view is not None:
         from raymesh.engines.kernel.governed import read_view
 
-        con = trusted() if trusted is not None else None
-        return read_view(scan, limits, storage, columns=columns, where=where, limit=limit, trusted=con)
+        return read_view(scan, limits, storage, columns=columns, where=where, limit=limit, kept=kept)
     sql = select(scan, columns, where, limit)
     con = duck.connect(limits, ordered=True)
     try:

@@ -21,13 +21,14 @@ from raymesh.engines.kernel.failures import explain, translated
 from raymesh.engines.kernel.fieldids import require_field_ids
 from raymesh.engines.kernel.inputs import bind_registered
 from raymesh.engines.kernel.pushdown import predicate_of
-from raymesh.engines.kernel.query import shape, user_query
+from raymesh.engines.kernel.query import user_query
 from raymesh.engines.kernel.reading import BATCH_ROWS, scan_failure, select
 from raymesh.spi.statements import stoppable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from raymesh.engines.kernel.kept import Kept
     from raymesh.errors import MeshError
     from raymesh.mesh.plan import Limits, Scan
     from raymesh.spec.expression import Expression
@@ -40,15 +41,15 @@ def answer(
     inputs: Mapping[str, Scan],
     limits: Limits,
     storage: Mapping[str, Any],
-    trusted: Callable[[], duckdb.DuckDBPyConnection] | None = None,
+    kept: Kept | None = None,
 ) -> pa.RecordBatchReader:
-    """Run one SELECT over `inputs`; both connections live as long as the reader. `trusted` gives a connection to
-    read views by, kept open between queries.
+    """Run one SELECT over `inputs`; both connections live as long as the reader. `kept` is what is ready for
+    queries over views.
 
     Raises TransformError with line and column of `query` when the statement is wrong or reaches for
     anything else than the inputs.
     """
-    box = _box(inputs)(limits, storage, trusted)
+    box = _box(inputs)(limits, storage, kept)
     try:
         box.fill(inputs)
         reader = box.start(sql)
@@ -69,25 +70,21 @@ def _box(inputs: Mapping[str, Scan]) -> type[Box]:
 class Box:
     """The trusted and the consumer's connection, and the first error that happened between them."""
 
-    def __init__(
-        self,
-        limits: Limits,
-        storage: Mapping[str, Any],
-        trusted: Callable[[], duckdb.DuckDBPyConnection] | None = None,
-    ) -> None:
+    def __init__(self, limits: Limits, storage: Mapping[str, Any], kept: Kept | None = None) -> None:
         self.limits = limits
         self.storage = storage
-        self.trusted = self.reading(trusted)
-        self.consumer = self.connect(limits)
+        self.kept = kept
+        self.trusted = self.reading()
+        self.consumer = self.connect()
         self.failure: MeshError | None = None
 
-    def reading(self, _: Callable[[], duckdb.DuckDBPyConnection] | None) -> duckdb.DuckDBPyConnection:
+    def reading(self) -> duckdb.DuckDBPyConnection:
         """The connection that reads files."""
         return duck.connect(self.limits)
 
-    def connect(self, limits: Limits) -> duckdb.DuckDBPyConnection:
+    def connect(self) -> duckdb.DuckDBPyConnection:
         """The consumer's connection."""
-        return duck.connect(limits, ordered=True)
+        return duck.connect(self.limits, ordered=True)
 
     def fill(self, inputs: Mapping[str, Scan]) -> None:
         files = [f for scan in inputs.values() for f in scan.files]
@@ -100,7 +97,6 @@ class Box:
 
     def start(self, sql: str) -> pa.RecordBatchReader:
         rows = user_query(self.consumer, sql, _FILE)
-        shape(self.consumer, rows)
         head = "SELECT * FROM "
         self._origin = rows.origin(len(head))
         try:

@@ -16,6 +16,7 @@ from raymesh.engines.kernel import duck
 from raymesh.engines.kernel import storage as stores
 from raymesh.engines.kernel.build import Written, is_python, write_output
 from raymesh.engines.kernel.fieldids import require_field_ids
+from raymesh.engines.kernel.kept import Kept
 from raymesh.engines.kernel.reading import read_scan
 from raymesh.engines.kernel.types import UNTYPED, UnstorableTypeError, from_duckdb
 from raymesh.engines.kernel.watermark import newest, watermark
@@ -74,7 +75,7 @@ class LocalEngine:
         self._workers = Workers()
         self._binder = Binder(self.limits)
         self._swept: set[str] = set()
-        self._reading: tuple[Limits, duckdb.DuckDBPyConnection] | None = None
+        self._kept = Kept()
         self._lock = threading.Lock()
 
     def describe(
@@ -240,24 +241,14 @@ class LocalEngine:
             columns=columns,
             where=where,
             limit=limit,
-            trusted=self._trusted,
+            kept=self._kept,
         )
 
     def query(self, sql: str, inputs: Mapping[str, Scan]) -> pa.RecordBatchReader:
         """Answer one SELECT over named scans in a sandbox that can see nothing else."""
         from raymesh.engines.kernel.sandbox import answer  # pyarrow.dataset loads pandas where there is one
 
-        return answer(sql, inputs, self.limits, self.storage, self._trusted)
-
-    def _trusted(self) -> duckdb.DuckDBPyConnection:
-        """The connection that reads views. No text of a reader runs on it, so it is kept between reads."""
-        with self._lock:
-            if self._reading is not None and self._reading[0] == self.limits:
-                return self._reading[1]
-            if self._reading is not None:
-                self._reading[1].close()
-            self._reading = self.limits, duck.connect(self.limits, ordered=True)
-            return self._reading[1]
+        return answer(sql, inputs, self.limits, self.storage, self._kept)
 
     def named_tables(
         self, queries: Mapping[str, str], known: Collection[str]
@@ -278,10 +269,7 @@ class LocalEngine:
     def close(self) -> None:
         self._workers.close()
         self._binder.close()
-        with self._lock:
-            if self._reading is not None:
-                self._reading[1].close()
-                self._reading = None
+        self._kept.close()
 
     def _sweep(self, scratch: str) -> None:
         """Once per scratch folder: remove what killed processes left."""

@@ -7,6 +7,7 @@ import re
 import sys
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from raymesh.engines.kernel.write import Target, staging
 from raymesh.engines.local.watch import Watch
 from raymesh.engines.local.workers import Workers
 from raymesh.engines.ray import batches, code, tasks, watchdog
+from raymesh.engines.ray.permits import Renewal
 from raymesh.engines.ray.quiet import disarm, hush_data
 from raymesh.engines.ray.rows import ScanReader, Share, SourceReader, dataset, shares, unpacked
 from raymesh.engines.ray.scheduling import most_cpus
@@ -36,7 +38,8 @@ from raymesh.mesh.python import read_python
 from raymesh.spi.engine import Control
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
     import duckdb
     import ray.data
@@ -164,9 +167,10 @@ def scan_dataset(
     columns: Sequence[str] | None = None,
     where: Expression | None = None,
     limit: int | None = None,
+    again: Callable[[], datetime] | None = None,
 ) -> ray.data.Dataset:
-    """A version (with a view: what it shows) as a dataset, read lazily in tasks. Raises NotFoundError for an
-    unknown column."""
+    """A version (with a view: what it shows) as a dataset, read lazily in tasks, which go on while `again` lets
+    them. Raises NotFoundError for an unknown column."""
     room = max(int(most_cpus()), 1)
     each = replace(limits, memory_bytes=max(limits.memory_bytes // room, 1), threads=1)
     size = piece(each.memory_bytes).bytes
@@ -174,8 +178,11 @@ def scan_dataset(
     nothing = replace(scan, files=(), rows=0, bytes=0)
     schema = read_scan(nothing, limits, storage, columns=asked, where=where, limit=limit).schema
     pieces = shares(scan, limits, storage, bytes_each=size, least=room) or [nothing]
-    given = [Share(unpacked(p), ScanReader(p, each, storage, size, asked, where, limit)) for p in pieces]
-    found = dataset(given, schema)
+    renewal = None if again is None else Renewal(again)
+    permit = None if renewal is None else renewal.permit
+    reader = partial(ScanReader, columns=asked, where=where, limit=limit, permit=permit)
+    given = [Share(unpacked(p), reader(p, each, storage, size)) for p in pieces]
+    found = dataset(given, schema, renewal)
     return found if limit is None else found.limit(limit)
 
 

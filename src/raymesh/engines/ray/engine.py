@@ -19,7 +19,8 @@ from raymesh.mesh.plan import BuildPlan, DataFile, Output, Scan
 from raymesh.spi.engine import BuildOutcome, Control, StagedOutput
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
     import pyarrow as pa
     import ray.data
@@ -156,16 +157,18 @@ class RayEngine:
         columns: Sequence[str] | None = None,
         where: Expression | None = None,
         limit: int | None = None,
+        again: Callable[[], datetime] | None = None,
     ) -> ray.data.Dataset:
         """Rows as a `ray.data.Dataset`, read lazily in tasks; a scan with a view gives what it shows.
 
-        Raises NotFoundError for unknown columns.
+        `again` decides anew whether the rows may be read, and says until when; it is called from another thread
+        while the dataset lives. Raises NotFoundError for unknown columns.
         """
         cluster.connect(self._spec, root=self._root)
         from raymesh.engines.ray.datasets import scan_dataset
 
         return scan_dataset(
-            scan, self._local.limits, self._storage, columns=columns, where=where, limit=limit
+            scan, self._local.limits, self._storage, columns=columns, where=where, limit=limit, again=again
         )
 
     def query(self, sql: str, inputs: Mapping[str, Scan]) -> pa.RecordBatchReader:

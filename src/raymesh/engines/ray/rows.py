@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import ray.data
     from ray.data.block import BlockMetadata
 
+    from raymesh.engines.ray.permits import Permit, Renewal
     from raymesh.mesh.plan import BuildPlan, Limits, Output
     from raymesh.spec.expression import Expression
 
@@ -48,12 +49,15 @@ class Share:
     read: Callable[[], Iterator[pa.Table]]
 
 
-def dataset(shares: Sequence[Share], schema: pa.Schema | None, **options: Any) -> ray.data.Dataset:
-    """A dataset whose blocks are read by one task per share; `options` are keywords of `ray.remote`."""
+def dataset(
+    shares: Sequence[Share], schema: pa.Schema | None, renewal: Renewal | None = None, **options: Any
+) -> ray.data.Dataset:
+    """A dataset whose blocks are read by one task per share; `options` are keywords of `ray.remote`. `renewal` lives
+    as long as the dataset, and datasets made from it."""
     hush_data()
     import ray.data
 
-    source = _source_class()(shares, schema)
+    source = _source_class()(shares, schema, renewal)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # there is no other way yet to say how often a task is tried
         found: ray.data.Dataset = ray.data.read_datasource(
@@ -166,9 +170,13 @@ class ScanReader:
     columns: tuple[str, ...] | None = None
     where: Expression | None = None
     limit: int | None = None
+    permit: Permit | None = None
 
     def __call__(self) -> Iterator[pa.Table]:
         disarm()
+        return self._tables() if self.permit is None else self.permit.guarding(self._tables)
+
+    def _tables(self) -> Iterator[pa.Table]:
         reader = read_scan(
             self.scan, self.limits, self.storage, columns=self.columns, where=self.where, limit=self.limit
         )
@@ -221,8 +229,11 @@ def _source_class() -> type[Any]:
     class PinnedRows(Datasource):
         """Rows that never change."""
 
-        def __init__(self, shares: Sequence[Share], schema: pa.Schema | None) -> None:
+        def __init__(
+            self, shares: Sequence[Share], schema: pa.Schema | None, renewal: Renewal | None
+        ) -> None:
             super().__init__()  # type: ignore[no-untyped-call]
+            self._renewal = renewal
             self._shares = shares
             self._schema = schema
 
