@@ -162,7 +162,7 @@ class _opened:  # noqa: N801 - reads as a block
     def _bind(self, con: duckdb.DuckDBPyConnection, inputs: Sequence[Input]) -> None:
         unit, given = self.unit, _given(self.unit, self.tables)
         files = list(bind(con, inputs, here(unit.root), unit.storage))
-        files += _bind_ranges(con, unit)
+        files += _bind_narrowed(con, unit)
         for read in unit.stage.reads:
             if read.alias in given:
                 _bind_tables(con, read, given[read.alias])
@@ -178,26 +178,26 @@ class _opened:  # noqa: N801 - reads as a block
 def _inputs(unit: Unit) -> list[Input]:
     """Inputs under the names that views of reads are made over; an untouched one under its own."""
     shares = [(r, unit.shares[r.alias]) for r in unit.stage.reads if r.alias in unit.shares]
-    return [Input(_bound(r), s.content) for r, s in shares if not _is_range(s)]
+    return [Input(_bound(r), s.content) for r, s in shares if not _is_narrowed(r, s)]
 
 
-def _is_range(share: Share) -> bool:
-    return share.rows is not None and isinstance(share.content, Scan)
+def _is_narrowed(read: Read, share: Share) -> bool:
+    return isinstance(share.content, Scan) and (share.rows is not None or bool(read.file))
 
 
-def _bind_ranges(con: duckdb.DuckDBPyConnection, unit: Unit) -> list[str]:
-    """Views of rows of one file each; returns the files."""
+def _bind_narrowed(con: duckdb.DuckDBPyConnection, unit: Unit) -> list[str]:
+    """Views of some rows of one file, and of rows with their file; returns the files."""
     files: list[str] = []
     for read in unit.stage.reads:
         share = unit.shares.get(read.alias)
-        if share is None or share.rows is None or not isinstance(share.content, Scan):
+        if share is None or not isinstance(share.content, Scan) or not _is_narrowed(read, share):
             continue
         stores.attach(con, unit.storage, share.content.files)
         require_field_ids(con, share.content.files)
-        first, behind = share.rows
-        rows = (
-            f"{scan_sql(share.content)} WHERE file_row_number >= {first:d} AND file_row_number < {behind:d}"
-        )
+        rows = scan_sql(share.content, read.file or None)
+        if share.rows is not None:
+            first, behind = share.rows
+            rows += f" WHERE file_row_number >= {first:d} AND file_row_number < {behind:d}"
         con.execute("CREATE SCHEMA IF NOT EXISTS shares")
         con.execute(f"CREATE VIEW {qualified(_bound(read))} AS {rows}")
         files += share.content.files

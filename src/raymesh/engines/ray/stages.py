@@ -19,7 +19,8 @@ class Read:
     files      a share of its files (of an input) or of the pieces it was made in (of a stage)
     whole      all of it in every task
     exchange   the rows of one partition: those whose `key` columns hash to it
-    `columns` are the ones that travel, in their exact types. Rows and bytes are estimates.
+    `columns` are the ones that travel, in their exact types; `file` is the one with the path of the file that a row
+    of an input comes from, if any. Rows and bytes are estimates.
     """
 
     alias: str
@@ -30,6 +31,7 @@ class Read:
     key: tuple[str, ...] = ()
     rows: float = 0
     bytes: float = 0
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
