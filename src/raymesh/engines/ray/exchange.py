@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from raymesh.engines.kernel import duck
 from raymesh.engines.kernel import storage as stores
+from raymesh.engines.kernel.failures import Origin, translated
 from raymesh.engines.kernel.fieldids import require_field_ids
 from raymesh.engines.kernel.increment import known_files
 from raymesh.engines.kernel.inputs import bind, reading
@@ -66,7 +67,7 @@ class Writing:
 class Unit:
     """One task. `shares` are inputs (or parts of them) by the alias of their read; `given` says how many of the
     tables that come with the task belong to each alias, in order; of one in `slices` only the i-th of k slices
-    counts. Reads with neither are empty."""
+    counts. Reads with neither are empty. `file` is where the user's query stands."""
 
     stage: Stage
     root: str
@@ -77,6 +78,7 @@ class Unit:
     slices: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     outlets: tuple[Outlet, ...] = ()
     writing: Writing | None = None
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +104,32 @@ def produce(unit: Unit, *tables: pa.Table) -> Iterator[Any]:
 def _dealt(con: duckdb.DuckDBPyConnection, unit: Unit) -> Iterator[pa.Table]:
     source = f"({unit.stage.sql}) AS q"
     if len(unit.outlets) == 1 and unit.outlets[0].parts == 1:
-        yield con.sql(f"SELECT {_list(unit.outlets[0].columns)} FROM {source}").to_arrow_table()
+        yield _answer(con, unit, f"SELECT {_list(unit.outlets[0].columns)} FROM {source}")
         return
-    con.execute(f"CREATE TEMP TABLE {quote(_ROWS)} AS {_numbered(unit, source)}")
+    made = f"CREATE TEMP TABLE {quote(_ROWS)} AS {_numbered(unit, source)}"
+    with translated(origin=_origin(unit, made), limits=unit.limits):
+        con.execute(made)
     for at, outlet in enumerate(unit.outlets):
         for part in range(outlet.parts):
             where = f" WHERE {quote(f'{_PART} {at}')} = {part}" if outlet.parts > 1 else ""
             yield con.sql(f"SELECT {_list(outlet.columns)} FROM {quote(_ROWS)}{where}").to_arrow_table()
+
+
+def _answer(con: duckdb.DuckDBPyConnection, unit: Unit, sql: str) -> pa.Table:
+    with translated(origin=_origin(unit, sql), limits=unit.limits):
+        return con.sql(sql).to_arrow_table()
+
+
+def _origin(unit: Unit, statement: str) -> Origin | None:
+    """Where the stage's text, somewhere in a statement of ours, comes from in the user's file."""
+    if not unit.file:
+        return None
+    before = len(statement[: statement.index(unit.stage.sql)].encode())
+    return Origin("", unit.file, before, places=_places(unit))
+
+
+def _places(unit: Unit) -> dict[int, tuple[int, int]]:
+    return {at: (line, column) for at, line, column in unit.stage.places}
 
 
 def write(unit: Unit, *tables: pa.Table) -> tasks.Part:
@@ -120,13 +141,14 @@ def write(unit: Unit, *tables: pa.Table) -> tasks.Part:
     plan = replace(writing.plan, limits=replace(unit.limits, scratch=scratch(unit.limits.scratch)))
     with _opened(unit, tables, output) as con:
         file = output.transform.sql_file or "transform.sql"
-        return tasks.write_rows(con, plan, output, Rows(f"({unit.stage.sql})", "", file), writing.index)
+        rows = Rows(f"({unit.stage.sql})", "", file, 1, _places(unit))
+        return tasks.write_rows(con, plan, output, rows, writing.index)
 
 
 def collect(unit: Unit, *tables: pa.Table) -> pa.Table:
     """The rows of a unit as they are."""
     with _opened(unit, tables) as con:
-        return con.sql(unit.stage.sql).to_arrow_table()
+        return _answer(con, unit, unit.stage.sql)
 
 
 class _opened:  # noqa: N801 - reads as a block

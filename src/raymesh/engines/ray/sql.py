@@ -35,7 +35,15 @@ def run(plan: BuildPlan, output: Output, calls: Calls) -> list[Part]:
     piece = sizing.piece(room.each.memory_bytes).bytes
     contents = {i.name: i.content for i in plan.inputs}
     terrain = Terrain(
-        contents, sized, plan.root, plan.storage, room.each, plan.limits, room.parallel, float(piece)
+        contents,
+        sized,
+        plan.root,
+        plan.storage,
+        room.each,
+        plan.limits,
+        room.parallel,
+        float(piece),
+        file=output.transform.sql_file or "transform.sql",
     )
 
     def last(unit: Unit, index: int) -> tuple[Callable[..., Any], Unit]:

@@ -40,7 +40,7 @@ class Stage:
 
     `runs`: once per share of files, once per partition, or once, with the resources of a whole node.
     `spread` names reads whose rows of one partition may be dealt out to several tasks when they are too many, the
-    others given to each.
+    others given to each. `places` are (byte of the text, line, column of the user's file) of what may fail there.
     """
 
     name: str
@@ -52,6 +52,7 @@ class Stage:
     rows: float = 0
     bytes: float = 0
     spread: tuple[str, ...] = ()
+    places: tuple[tuple[int, int, int], ...] = ()
 
     @property
     def exchanged(self) -> tuple[Read, ...]:

@@ -26,6 +26,7 @@ from random_sql import (
     written,
 )
 from raymesh.engines.ray.analyse import Chances
+from raymesh.errors import SourceSpan, TransformError
 from raymesh.mesh.plan import Scan
 from raymesh.spec.types import Decimal
 
@@ -210,3 +211,32 @@ def test_the_last_stage_reads_nothing_when_its_inputs_are_empty(tmp_path: Path) 
     assert found is not None
     assert found.num_rows == 0
     assert found.schema == pa.schema([("k", pa.int64()), ("s", pa.string())])
+
+
+FAILING = """-- prices of what was sold: ä
+WITH sold AS (
+    SELECT k, CAST(s AS INTEGER) AS price, avg(CAST(k AS DECIMAL(9, 2))) AS mean,
+    FROM shop.a
+    GROUP BY ALL
+)
+SELECT q.k, mean, price, max(b.s::DOUBLE) AS most
+FROM sold AS q JOIN shop.b USING (k) GROUP BY ALL
+"""
+
+
+@pytest.mark.parametrize("chances", [GENEROUS, EAGER])
+@pytest.mark.parametrize(
+    ("wrong", "line", "column"),
+    [("a", 3, 15), ("b", 7, 33)],
+    ids=["a stage before", "the last stage"],
+)
+def test_an_error_names_the_place_in_the_users_file(
+    wrong: str, line: int, column: int, chances: Chances, tmp_path: Path
+) -> None:
+    inputs = {}
+    for name in ("a", "b"):
+        rows = [(i, "wrong" if i == 70 and name == wrong else str(i)) for i in range(100)]
+        inputs[f"shop.{name}"] = written(tmp_path, name, table(k=LONG, s=STRING), rows, 3)
+    with pytest.raises(TransformError, match="Could not convert string 'wrong'") as failed:
+        in_stages(FAILING, inputs, tmp_path, chances=chances, file="shop/sold.sql")
+    assert failed.value.spans == (SourceSpan("shop/sold.sql", line, column),)
