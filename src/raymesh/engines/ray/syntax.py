@@ -279,6 +279,24 @@ def select(chosen: list[Tree], source: Tree) -> Tree:
     }
 
 
+def number(value: int) -> Tree:
+    return {
+        "class": "CONSTANT",
+        "type": "VALUE_CONSTANT",
+        "alias": "",
+        "literal": {"kind": "INTEGER", "text": str(value)},
+    }
+
+
+def first(orders: list[Tree], count: int, offset: int) -> list[Tree]:
+    """The modifiers ORDER BY … LIMIT … OFFSET of a SELECT."""
+    behind = number(offset) if offset else None
+    return [
+        {"type": "ORDER_MODIFIER", "orders": orders},
+        {"type": "LIMIT_MODIFIER", "limit": number(count), "offset": behind},
+    ]
+
+
 def set_operation(kind: str, every: bool, members: list[Tree]) -> Tree:
     return {
         "type": "SET_OPERATION_NODE",

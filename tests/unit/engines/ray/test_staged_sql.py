@@ -146,6 +146,32 @@ def test_an_aggregate_of_no_rows_has_its_one_row(tmp_path: Path) -> None:
     assert agree("SELECT k, count(*) AS n FROM shop.a GROUP BY k", inputs, tmp_path)
 
 
+@pytest.mark.parametrize("chances", [GENEROUS, EAGER])
+def test_the_first_rows_are_the_first_of_the_first_of_every_share(chances: Chances, tmp_path: Path) -> None:
+    rows = [(i % 90, None if i % 9 == 0 else i * 37 % 50, f"s{i % 7}") for i in range(600)]
+    inputs = {"shop.a": written(tmp_path, "a", table(k=LONG, n=LONG, s=STRING), rows, 4)}
+    for sql in (
+        "SELECT k, n FROM shop.a ORDER BY n DESC NULLS LAST, k LIMIT 7 OFFSET 3",
+        "SELECT DISTINCT s, n FROM shop.a WHERE k > 4 ORDER BY ALL LIMIT 9",
+        "SELECT DISTINCT s, n FROM shop.a WHERE k > 4 ORDER BY 2, 1 LIMIT 9",
+        "SELECT k, sum(n) AS total, avg(n) AS mean FROM shop.a GROUP BY k ORDER BY total DESC, k LIMIT 5",
+        "SELECT q.k, b.n FROM (SELECT k, s FROM shop.a ORDER BY k DESC, s LIMIT 4) AS q JOIN shop.a AS b USING (k)",
+        "WITH w AS (SELECT k, n FROM shop.a ORDER BY n, k LIMIT 6) SELECT l.k FROM w AS l JOIN w AS r USING (k)",
+    ):
+        taken = agree(sql, inputs, tmp_path, chances=chances)
+        assert taken or "ALL" in sql, sql
+    whole_plans = (
+        "SELECT k, s FROM shop.a ORDER BY n LIMIT 5",  # by no column of it
+        "SELECT k, n FROM shop.a ORDER BY n LIMIT 5",  # rows that come first alike
+        "SELECT k, avg(n) AS m FROM shop.a GROUP BY k ORDER BY m LIMIT 5",
+        "SELECT k, n FROM shop.a ORDER BY n, k LIMIT (SELECT 5)",
+        "SELECT k, n FROM shop.a LIMIT 5",
+    )
+    for sql in whole_plans:
+        staged, _, _ = in_stages(sql, inputs, tmp_path, chances=chances)
+        assert not staged.stages, sql
+
+
 def skewed(folder: Path) -> dict[str, Scan]:
     rows = [(1 if i % 10 else i % 40, i) for i in range(4000)]
     return {
