@@ -225,6 +225,8 @@ class Queries:
 
     def query(self, depth: int) -> Made:
         kinds: list[Callable[[int], Made]] = [self.plain, self.grouped, self.windowed, self.distinct]
+        if self.chance.random() < 0.15:
+            return self.limited(depth)
         if depth > 0:
             kinds += [self.plain, self.joined, self.joined, self.joined, self.grouped, self.combined]
         return self.chance.choice(kinds)(depth)
@@ -414,6 +416,21 @@ class Queries:
         refs = {f"{alias}.{n}": k for n, k in columns.items()}
         chosen, made = self.chosen(refs, 3)
         return Made(f"SELECT DISTINCT {chosen} FROM {text}{self.where(refs)}", made)
+
+    def limited(self, depth: int) -> Made:
+        """The first rows in an order that leaves no choice."""
+        kind = self.chance.choice([self.plain, self.grouped, self.distinct])
+        made = kind(depth)
+        places = list(range(1, len(made.columns) + 1))
+        self.chance.shuffle(places)
+        names = list(made.columns)
+        orders = [
+            f"{self.chance.choice([str(at), names[at - 1]])}{self.chance.choice(['', ' DESC', ' NULLS FIRST'])}"
+            for at in places
+        ]
+        offset = self.chance.choice(["", "", " OFFSET 2"])
+        limit = f"LIMIT {self.chance.choice([0, 1, 3, 20, 500])}{offset}"
+        return Made(f"{made.sql} ORDER BY {', '.join(orders)} {limit}", made.columns)
 
     def combined(self, depth: int) -> Made:
         """A set operation of members with columns of kinds that go together."""

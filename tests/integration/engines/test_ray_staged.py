@@ -91,6 +91,34 @@ def test_a_product_in_stages_is_the_same_as_on_the_local_engine(
     assert ordered(tables["ray"]) == ordered(tables["local"])
 
 
+def test_keys_and_references_counted_in_many_tasks_give_the_same_verdicts(
+    ray_cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from raymesh import Mesh
+    from raymesh.engines.ray import counting
+
+    asked: list[float] = []
+
+    def always(size: float, *_: Any) -> bool:
+        asked.append(size)
+        return True
+
+    monkeypatch.setattr(counting, "pays", always)
+    root = shop(tmp_path)
+    reports: dict[str, Any] = {}
+    columns = {"customer": {"logicalType": "integer", "unique": True}, "amount": "decimal(12, 2)"}
+    link = {"type": "foreignKey", "from": ["bought.customer"], "to": ["shop.spending.id"]}
+    sql = "SELECT customer + 100 AS customer, amount FROM source.orders"
+    write_product(root, "shop.bought", columns, sql=sql, relationships=[link])
+    for engine in ("local", "ray"):
+        with Mesh.load(root) as mesh:
+            mesh.run("shop.spending", engine="local")
+            reports[engine] = mesh.run("shop.bought", engine=engine, refresh=True).reports[0]
+    assert len(asked) == 2
+    assert reports["ray"].status == reports["local"].status == "blocked", reports
+    assert reports["ray"].checks == reports["local"].checks
+
+
 def test_a_key_that_one_task_takes_alone_is_warned_of_and_kept_as_evidence(
     ray_cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

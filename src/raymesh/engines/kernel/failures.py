@@ -23,7 +23,7 @@ from raymesh.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from raymesh.mesh.plan import Limits, Output
 
@@ -34,18 +34,22 @@ HIDDEN = "***"
 class Origin:
     """Where the parts of a statement come from: `sql` of the user's `file` begins at byte `offset`, and
     the cast that makes the column `casts[i][2]` lies between the bytes `casts[i][0]` and `casts[i][1]`.
-    No message quotes a value of the columns `masked`."""
+    No message quotes a value of the columns `masked`. When the statement is not the user's text but was made of it,
+    `places` are line and column of those of its bytes (behind `offset`) that are known."""
 
     sql: str
     file: str
     offset: int = 0
     casts: tuple[tuple[int, int, str], ...] = ()
     masked: frozenset[str] = frozenset()
+    places: Mapping[int, tuple[int, int]] | None = None
 
     def span(self, position: int) -> SourceSpan | None:
         """The place of a byte of the statement in the user's file, None when it is not the user's text."""
         raw = self.sql.encode()
         at = position - self.offset
+        if self.places is not None:
+            return SourceSpan(self.file, *self.places[at]) if at in self.places else None
         if not 0 <= at <= len(raw):
             return None
         before = raw[:at].decode(errors="ignore")

@@ -39,6 +39,14 @@ if TYPE_CHECKING:
 SAMPLED = ("row", "key", "reference")
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What was counted elsewhere, by check: rows in excess of keys, and per file the rows that refer to nothing."""
+
+    keys: Mapping[str, int] = field(default_factory=dict)
+    orphans: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+
 def measure(  # noqa: PLR0913 - what to measure, and what is known already
     con: duckdb.DuckDBPyConnection,
     files: Sequence[str],
@@ -50,6 +58,7 @@ def measure(  # noqa: PLR0913 - what to measure, and what is known already
     inputs: Mapping[str, Scan] | None = None,
     prepare: Callable[[duckdb.DuckDBPyConnection], None] = lambda _: None,
     measured: Measurements | None = None,
+    counted: Counted | None = None,
     profiled: bool = False,
 ) -> Measurements:
     """Measure `checks` over the new `files` and the `kept` ones together, all read under `schema`.
@@ -57,13 +66,14 @@ def measure(  # noqa: PLR0913 - what to measure, and what is known already
     Kept files with a state in `kept_states` are not read again for what the state tells (None stands for
     evidence that could not be read). `inputs` holds the tables that references point to. `prepare` is called
     with every further connection this opens (for SQL rules): to register file systems, and to be able to
-    interrupt it. `measured` is what `measure_files` found out about the new files already, wherever that was.
-    With `profiled` the states of new files have a sketch of their values too. What cannot be measured is in `failures`; only unreadable files, lack of memory for the
-    common scan and interruption raise (duckdb.Error).
+    interrupt it. `measured` is what `measure_files` found out about the new files already, wherever that was, and
+    `counted` what need not be counted again. With `profiled` the states of new files have a sketch of their values
+    too. What cannot be measured is in `failures`; only unreadable files, lack of memory for the common scan and
+    interruption raise (duckdb.Error).
     """
     table = Table(con, schema, tuple(files), kept.files if kept else ())
     states = {path: state for path, state in (kept_states or {}).items() if state is not None}
-    work = Work(table, states, dict(inputs or {}), prepare, profiled)
+    work = Work(table, states, dict(inputs or {}), prepare, profiled, counted or Counted())
     active = [c for c in checks if c.unsupported is None]
     if measured is None:
         work.each_file(active, checks)
@@ -95,6 +105,7 @@ class Work:
     inputs: Mapping[str, Scan | Table]
     prepare: Callable[[duckdb.DuckDBPyConnection], None]
     profiled: bool = False
+    counted: Counted = field(default_factory=Counted)
     files: dict[str, FileState] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
@@ -144,7 +155,9 @@ class Work:
         whole: dict[str, tuple[str, int]] = {}
         for check, key in sorted(self._keyed(checks), key=lambda ck: len(ck[1].names)):
             known = known_excess(check.id, key, self.table.kept, self.kept_states)
-            if key not in found and not self._measured(check, partial(self._excess, key, known, found)):
+            if key not in found and not self._measured(
+                check, partial(self._excess, check, key, known, found)
+            ):
                 continue
             found.setdefault(key, self.values.get(check.id, 0))
             self.values[check.id] = found[key]
@@ -152,7 +165,9 @@ class Work:
         for path in self.table.new:
             self.files[path] = replace(self.files[path], whole=whole)
 
-    def _excess(self, key: Key, known: int | None, found: Mapping[Key, int]) -> int:
+    def _excess(self, check: Check, key: Key, known: int | None, found: Mapping[Key, int]) -> int:
+        if check.id in self.counted.keys:
+            return self.counted.keys[check.id]
         unique = [k for k, n in found.items() if n == 0]
         return excess(self.table, key, Known(unique, {**self.kept_states, **self.files}, known))
 
@@ -189,14 +204,21 @@ class Work:
 
     def _orphans(self, check: Check) -> int:
         basis, seen = sight(self.table, check, self.inputs)
-        known = {
+        known = self.known_orphans(check)
+        found = self.counted.orphans.get(check.id)
+        if found is None:
+            rest = [f for f in self.table.files if f not in known]
+            found = orphans(self.table, check, self.inputs, rest)
+        return self._summed(check, basis, known | dict(found), seen)
+
+    def known_orphans(self, check: Check) -> dict[str, int]:
+        """Per kept file its rows that refer to nothing, as far as evidence still tells. Raises UsageError."""
+        basis, seen = sight(self.table, check, self.inputs)
+        return {
             path: n
             for path, n in self._known(check, basis).items()
             if _still_true(n, self.kept_states[path].seen.get(check.id), seen)
         }
-        rest = [f for f in self.table.files if f not in known]
-        found = orphans(self.table, check, self.inputs, rest)
-        return self._summed(check, basis, known | found, seen)
 
     def _known(self, check: Check, basis: str) -> dict[str, int]:
         """What the states of kept files say of a count with this basis."""

@@ -63,16 +63,22 @@ def orphan_rows(
     rows: str | None = None,
 ) -> str:
     """Those rows as a subquery; `selected` are columns of the table, or of the `rows` of it."""
-    own, target = _keys(table, check), _target(table, check, inputs)
-    pairs = list(zip(own, target[1], strict=True))
-    for mine, theirs in pairs:
-        _require_comparable(mine.type, theirs.type)
+    target, pairs = _target(table, check, inputs), compared(table, check, inputs)
+    own = [mine for mine, _ in pairs]
     same = " AND ".join(f"{unlimited(mine)} = {unlimited(theirs)}" for mine, theirs in pairs)
     present = " AND ".join(f"{mine.sql} IS NOT NULL" for mine in own)
     return (
         f"(SELECT {selected} FROM {rows or table.rows()} AS s WHERE {present} "
         f"AND NOT EXISTS (SELECT 1 FROM {target[0]} AS t WHERE {same}))"
     )
+
+
+def compared(table: Table, check: Check, inputs: Mapping[str, Scan | Table]) -> list[tuple[Term, Term]]:
+    """What of a row (named s) has to equal what of the target (named t). Raises UsageError as `orphans`."""
+    pairs = list(zip(_keys(table, check), _target(table, check, inputs)[1], strict=True))
+    for mine, theirs in pairs:
+        _require_comparable(mine.type, theirs.type)
+    return pairs
 
 
 def _keys(table: Table, check: Check) -> list[Term]:

@@ -12,7 +12,7 @@ from raymesh.engines.kernel.sqltext import qualified, quote
 from raymesh.errors import SourceSpan, TransformError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 _SELECT = (duckdb.StatementType.SELECT, duckdb.StatementType.MULTI)  # MULTI is a PIVOT over found values
 _ONE = "write one SELECT; steps go into WITH"
@@ -21,16 +21,18 @@ _ONE = "write one SELECT; steps go into WITH"
 @dataclass(frozen=True, slots=True)
 class Rows:
     """Something to select from: `source` follows FROM. When it holds a user's text, `sql` is that text,
-    `file` its place and `lead` the bytes before it in `source`."""
+    `file` its place and `lead` the bytes before it in `source`. When `source` was made of a user's text instead,
+    `places` are those of its bytes behind `lead`; see Origin."""
 
     source: str
     sql: str = ""
     file: str = ""
     lead: int = 0
+    places: Mapping[int, tuple[int, int]] | None = None
 
     def origin(self, before: int, casts: tuple[tuple[int, int, str], ...] = ()) -> Origin:
         """Where positions of a statement come from that has `before` bytes in front of `source`."""
-        return Origin(self.sql, self.file, before + self.lead, casts)
+        return Origin(self.sql, self.file, before + self.lead, casts, places=self.places)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from raymesh.engines.ray import syntax
 from raymesh.engines.ray.drafts import Draft, Reading, Terms
 from raymesh.engines.ray.expressions import Unproven, WholeOnly
 from raymesh.engines.ray.names import Resolver, locked
+from raymesh.engines.ray.places import places
 from raymesh.engines.ray.placing import Placer
 from raymesh.engines.ray.relations import Column, Opaque, travels
 from raymesh.engines.ray.stages import Read, Stage, StagedQuery
@@ -62,7 +63,7 @@ def _staged(sql: str, inputs: Mapping[str, Scan], chances: Chances) -> StagedQue
         terms = Terms(chances.parallel, chances.whole_bytes, sizes)
         draft = Placer(resolver.con, resolver.made, terms).draft(query)
         with locked() as blank:
-            stages = _Stages(resolver.con, blank)
+            stages = _Stages(resolver.con, blank, sql)
             stages.stage(draft)
         made = tuple(stages.made)
         _agree(made[-1].columns, resolver.con.sql(sql))
@@ -84,6 +85,7 @@ class _Stages:
 
     con: duckdb.DuckDBPyConnection
     blank: duckdb.DuckDBPyConnection
+    said: str
     made: list[Stage] = field(default_factory=list)
     names: dict[int, str] = field(default_factory=dict)
 
@@ -104,6 +106,7 @@ class _Stages:
             draft.size.rows,
             draft.size.bytes,
             draft.spread,
+            places(self.con, draft.node, sql, self.said),
         )
         self.check(stage)
         self.made.append(stage)

@@ -54,6 +54,7 @@ def _why(block: Block, placed: Placed, key: Key | None) -> str:
     given = f"; every task is given {', '.join(_called(w, placed) for w in whole)}" if whole else ""
     if key is None:
         does = "aggregates its share of the files" if block.partial else "reads its share of the files"
+        does = "keeps the first rows of its share" if block.top is not None else does
         return f"each task {does}{given}"
     names = ", ".join("/".join(n for _, n in m) for m in key)
     what = [w for w, is_ in (("groups", block.aggregated), ("windows", any(block.windows()))) if is_]
@@ -68,7 +69,7 @@ def _called(alias: str, placed: Placed) -> str:
 
 def _spreadable(block: Block, placed: Placed) -> tuple[str, ...]:
     """Reads whose rows may be dealt out further, the rest of the partition given whole."""
-    if (block.aggregated and not block.partial) or block.distinct or any(block.windows()):
+    if (block.aggregated and not block.partial) or block.distinct or any(block.windows()) or block.top:
         return ()
     own = {leaf.alias for leaf in leaves(block.source)}
     return tuple(
@@ -94,6 +95,8 @@ def _one(placer: Placer, block: Block) -> Draft:
 def _undivided(block: Block) -> str:
     if block.aggregated and not block.keys:
         return "it makes one row of all"
+    if block.top is not None:
+        return "it takes the first of the first rows of every share"
     if any(block.windows()):
         return "its windows look at rows that share no column"
     return "its rows cannot be told apart by a column, or moving them would cost more"

@@ -144,6 +144,8 @@ def block_tree(block: Block, placed: Placed) -> Tree:
     node["qualify"] = None if block.qualify is None else moved(block.qualify, names)
     if block.distinct:
         node["modifiers"] = [{"type": "DISTINCT_MODIFIER", "distinct_on_targets": []}]
+    if block.top is not None:
+        node["modifiers"] += syntax.first(list(block.top.orders), block.top.count, block.top.offset)
     return node
 
 
@@ -171,7 +173,7 @@ def joined(kind: str, left: Size, right: Size) -> Size:
 def pruned(derived: Derived, names: set[str]) -> Derived:
     """A derived table that makes only the columns `names`, where leaving out others changes nothing."""
     query = derived.query
-    if not isinstance(query, Block) or query.distinct or query.shared:
+    if not isinstance(query, Block) or query.distinct or query.shared or query.top:
         return derived
     keep = [i for i, name in enumerate(query.names) if name in names]
     if not keep:

@@ -13,6 +13,7 @@ from raymesh.engines.kernel.write import Target, staging
 from raymesh.engines.local import LocalEngine
 from raymesh.engines.local.watch import Watch
 from raymesh.engines.ray import cluster, scheduling, tasks
+from raymesh.engines.ray.counting import Whole, count_apart
 from raymesh.engines.ray.tasks import Part
 from raymesh.engines.ray.usage import Used
 from raymesh.mesh.plan import BuildPlan, DataFile, Output, Scan
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import ray.data
 
     from raymesh.engines.kernel.build import Written
+    from raymesh.engines.kernel.measure import Counted
     from raymesh.engines.kernel.quarantine import Aside, Parts
     from raymesh.engines.ray.calls import Calls
     from raymesh.mesh.plan import Limits
@@ -123,7 +125,10 @@ class RayEngine:
         cluster.connect(self._spec, root=self._root)
         limits = self._local.limits
         with Calls(Watch("", Control(), None), scheduling.options(limits)) as calls:
-            arguments = (scan, tuple(checks), limits, self._local.storage, dict(inputs or {}))
+            inputs, storage = dict(inputs or {}), self._local.storage
+            whole = Whole(scan, checks, inputs=inputs, storage=storage, root=self._root)
+            elsewhere, _ = counted_apart(whole, limits, calls)
+            arguments = (scan, tuple(checks), limits, storage, inputs, elsewhere)
             found: Measurements = calls.result("checks", tasks.measured, *arguments)
             return found
 
@@ -199,6 +204,13 @@ def _parts(plan: BuildPlan, output: Output, calls: Calls) -> list[Part]:
     return [part]
 
 
+def counted_apart(whole: Whole, limits: Limits, calls: Calls) -> tuple[Counted, Used]:
+    """Keys and references of a table, as far as it is worth counting them in tasks of the build."""
+    from raymesh.engines.ray.sql import Room, TaskHands
+
+    return count_apart(whole, Room.of(limits), limits, TaskHands(calls, limits, "checks"))
+
+
 def settle(plan: BuildPlan, output: Output, parts: Sequence[Part]) -> None:
     """Remove files that attempts staged which did not count."""
     asides = (p.aside.files for p in parts if p.aside is not None)
@@ -226,10 +238,30 @@ class RayHands:
         together = replace(
             tasks.agreed(self.output, parts), files=(), measured=tasks.merged(parts), aside=None
         )
-        judged: Part = self.calls.result("checks", tasks.judged, self.plan, self.output, together, paths)
+        elsewhere, used = counted_apart(
+            self._whole(together.conformed.schema, files), self.plan.limits, self.calls
+        )
+        self.used.add(used)
+        judged: Part = self.calls.result(
+            "checks", tasks.judged, self.plan, self.output, together, paths, elsewhere
+        )
         self.used.add(judged.used)
         reached = watermark(self.output, [p.newest for p in parts if p.files])
         return StagedOutput(self.output.port, judged.conformed.schema, files, judged.measured, reached)
+
+    def _whole(self, schema: TableSchema, files: Sequence[DataFile]) -> Whole:
+        plan, output = self.plan, self.output
+        sizes = sum(f.rows for f in files), sum(f.bytes for f in files)
+        inputs = (*plan.inputs, *plan.references)
+        return Whole(
+            Scan(schema, tuple(f.path for f in files), *sizes),
+            output.checks,
+            output.kept,
+            output.kept_states,
+            {i.name: i.content for i in inputs if isinstance(i.content, Scan)},
+            plan.storage,
+            plan.root,
+        )
 
     def judged(self, written: Written) -> StagedOutput:
         part: Part = self.calls.result("checks", tasks.part_of, self.plan, self.output, written)

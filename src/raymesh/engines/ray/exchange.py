@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from raymesh.engines.kernel import duck
 from raymesh.engines.kernel import storage as stores
+from raymesh.engines.kernel.failures import Origin, translated
 from raymesh.engines.kernel.fieldids import require_field_ids
 from raymesh.engines.kernel.increment import known_files
 from raymesh.engines.kernel.inputs import bind, reading
@@ -66,7 +67,7 @@ class Writing:
 class Unit:
     """One task. `shares` are inputs (or parts of them) by the alias of their read; `given` says how many of the
     tables that come with the task belong to each alias, in order; of one in `slices` only the i-th of k slices
-    counts. Reads with neither are empty."""
+    counts. Reads with neither are empty. `file` is where the user's query stands."""
 
     stage: Stage
     root: str
@@ -77,6 +78,7 @@ class Unit:
     slices: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     outlets: tuple[Outlet, ...] = ()
     writing: Writing | None = None
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +104,32 @@ def produce(unit: Unit, *tables: pa.Table) -> Iterator[Any]:
 def _dealt(con: duckdb.DuckDBPyConnection, unit: Unit) -> Iterator[pa.Table]:
     source = f"({unit.stage.sql}) AS q"
     if len(unit.outlets) == 1 and unit.outlets[0].parts == 1:
-        yield con.sql(f"SELECT {_list(unit.outlets[0].columns)} FROM {source}").to_arrow_table()
+        yield _answer(con, unit, f"SELECT {_list(unit.outlets[0].columns)} FROM {source}")
         return
-    con.execute(f"CREATE TEMP TABLE {quote(_ROWS)} AS {_numbered(unit, source)}")
+    made = f"CREATE TEMP TABLE {quote(_ROWS)} AS {_numbered(unit, source)}"
+    with translated(origin=_origin(unit, made), limits=unit.limits):
+        con.execute(made)
     for at, outlet in enumerate(unit.outlets):
         for part in range(outlet.parts):
             where = f" WHERE {quote(f'{_PART} {at}')} = {part}" if outlet.parts > 1 else ""
             yield con.sql(f"SELECT {_list(outlet.columns)} FROM {quote(_ROWS)}{where}").to_arrow_table()
+
+
+def _answer(con: duckdb.DuckDBPyConnection, unit: Unit, sql: str) -> pa.Table:
+    with translated(origin=_origin(unit, sql), limits=unit.limits):
+        return con.sql(sql).to_arrow_table()
+
+
+def _origin(unit: Unit, statement: str) -> Origin | None:
+    """Where the stage's text, somewhere in a statement of ours, comes from in the user's file."""
+    if not unit.file:
+        return None
+    before = len(statement[: statement.index(unit.stage.sql)].encode())
+    return Origin("", unit.file, before, places=_places(unit))
+
+
+def _places(unit: Unit) -> dict[int, tuple[int, int]]:
+    return {at: (line, column) for at, line, column in unit.stage.places}
 
 
 def write(unit: Unit, *tables: pa.Table) -> tasks.Part:
@@ -120,13 +141,14 @@ def write(unit: Unit, *tables: pa.Table) -> tasks.Part:
     plan = replace(writing.plan, limits=replace(unit.limits, scratch=scratch(unit.limits.scratch)))
     with _opened(unit, tables, output) as con:
         file = output.transform.sql_file or "transform.sql"
-        return tasks.write_rows(con, plan, output, Rows(f"({unit.stage.sql})", "", file), writing.index)
+        rows = Rows(f"({unit.stage.sql})", "", file, 1, _places(unit))
+        return tasks.write_rows(con, plan, output, rows, writing.index)
 
 
 def collect(unit: Unit, *tables: pa.Table) -> pa.Table:
     """The rows of a unit as they are."""
     with _opened(unit, tables) as con:
-        return con.sql(unit.stage.sql).to_arrow_table()
+        return _answer(con, unit, unit.stage.sql)
 
 
 class _opened:  # noqa: N801 - reads as a block
@@ -162,7 +184,7 @@ class _opened:  # noqa: N801 - reads as a block
     def _bind(self, con: duckdb.DuckDBPyConnection, inputs: Sequence[Input]) -> None:
         unit, given = self.unit, _given(self.unit, self.tables)
         files = list(bind(con, inputs, here(unit.root), unit.storage))
-        files += _bind_ranges(con, unit)
+        files += _bind_narrowed(con, unit)
         for read in unit.stage.reads:
             if read.alias in given:
                 _bind_tables(con, read, given[read.alias])
@@ -178,26 +200,26 @@ class _opened:  # noqa: N801 - reads as a block
 def _inputs(unit: Unit) -> list[Input]:
     """Inputs under the names that views of reads are made over; an untouched one under its own."""
     shares = [(r, unit.shares[r.alias]) for r in unit.stage.reads if r.alias in unit.shares]
-    return [Input(_bound(r), s.content) for r, s in shares if not _is_range(s)]
+    return [Input(_bound(r), s.content) for r, s in shares if not _is_narrowed(r, s)]
 
 
-def _is_range(share: Share) -> bool:
-    return share.rows is not None and isinstance(share.content, Scan)
+def _is_narrowed(read: Read, share: Share) -> bool:
+    return isinstance(share.content, Scan) and (share.rows is not None or bool(read.file))
 
 
-def _bind_ranges(con: duckdb.DuckDBPyConnection, unit: Unit) -> list[str]:
-    """Views of rows of one file each; returns the files."""
+def _bind_narrowed(con: duckdb.DuckDBPyConnection, unit: Unit) -> list[str]:
+    """Views of some rows of one file, and of rows with their file; returns the files."""
     files: list[str] = []
     for read in unit.stage.reads:
         share = unit.shares.get(read.alias)
-        if share is None or share.rows is None or not isinstance(share.content, Scan):
+        if share is None or not isinstance(share.content, Scan) or not _is_narrowed(read, share):
             continue
         stores.attach(con, unit.storage, share.content.files)
         require_field_ids(con, share.content.files)
-        first, behind = share.rows
-        rows = (
-            f"{scan_sql(share.content)} WHERE file_row_number >= {first:d} AND file_row_number < {behind:d}"
-        )
+        rows = scan_sql(share.content, read.file or None)
+        if share.rows is not None:
+            first, behind = share.rows
+            rows += f" WHERE file_row_number >= {first:d} AND file_row_number < {behind:d}"
         con.execute("CREATE SCHEMA IF NOT EXISTS shares")
         con.execute(f"CREATE VIEW {qualified(_bound(read))} AS {rows}")
         files += share.content.files

@@ -17,6 +17,7 @@ from raymesh.engines.kernel.inputs import bind_empty
 from raymesh.engines.kernel.sqltext import qualified
 from raymesh.engines.ray import syntax
 from raymesh.engines.ray.expressions import Names, Unproven, Visible, WholeOnly, check_volatile
+from raymesh.engines.ray.limiting import first_rows, limit_of, unlimited
 from raymesh.engines.ray.relations import Aliases, Base, Block, Column, Derived, Join, Opaque, Union
 from raymesh.engines.ray.sharing import sunk
 from raymesh.engines.ray.syntax import Tree
@@ -149,7 +150,8 @@ class Resolver:
 
     def select(self, node: Tree, env: Env) -> Block:
         if _limited(node):
-            raise Unproven("it takes a limited number of rows")
+            limit = limit_of(node)
+            return first_rows(self.select(unlimited(node), env), limit, self.made)
         if node["sample"] is not None:
             raise Unproven("it takes a sample")
         if any(m.get("distinct_on_targets") for m in node["modifiers"]):
@@ -332,7 +334,7 @@ def _uses(node: Tree, name: str) -> int:
 def _simple(block: Block) -> bool:
     return (
         isinstance(block.source, Base)
-        and not (block.aggregated or block.distinct or block.asides or block.qualify)
+        and not (block.aggregated or block.distinct or block.asides or block.qualify or block.top)
         and not any(block.windows())
     )
 

@@ -6,6 +6,7 @@ Sound by construction; every rule is one of these:
 - A join may run apart when both sides are placed by columns it says are equal, or when the side whose rows are
   not kept unmatched is given whole to every task.
 - Grouping, DISTINCT and windows may run apart when rows are placed by (some of) what they group by.
+- The first rows in an order that leaves no choice are the first of the first rows of every share.
 - Set operations may run apart when all members are placed by the same columns; UNION ALL always.
 Whatever cannot be placed as it stands becomes a stage of its own, whose rows are exchanged.
 """
@@ -160,6 +161,8 @@ class Placer:
             grouped.append([member_of(k) for k in block.keys])
         if block.distinct:
             grouped.append([member_of(syntax.nameless(c)) for c in block.chosen])
+        if block.top is not None and not block.partial:
+            return False
         if not grouped:
             return True
         if key is None:
@@ -173,9 +176,10 @@ class Placer:
             reads.append(Reading(aside.alias, "whole", aside.columns, draft.size, draft=draft))
             cost += draft.cost + draft.size.bytes * 2
         share = (_FILTERED if block.where else 1.0) * (_AGGREGATED if block.aggregated else 1.0)
-        size = Size(
-            1 if block.aggregated and not block.keys else placed.size.rows * share, width(block.columns)
-        )
+        rows = 1 if block.aggregated and not block.keys else placed.size.rows * share
+        if block.top is not None:
+            rows = min(rows, float(block.top.count * (self.terms.parallel if block.partial else 1)))
+        size = Size(rows, width(block.columns))
         return Placed(block_tree(block, placed), tuple(reads), cost, size)
 
     def whole_block(self, block: Block) -> Placed:
@@ -301,4 +305,5 @@ class Placer:
 def _is_share(block: Block) -> bool:
     """Whether a block only filters and projects one input, which costs less to repeat than to keep."""
     plain = not (block.aggregated or block.distinct or block.asides or block.shared or any(block.windows()))
+    plain = plain and block.top is None
     return plain and isinstance(block.source, Base)

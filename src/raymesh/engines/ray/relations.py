@@ -58,6 +58,15 @@ class Join:
     on: tuple[Tree, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Top:
+    """The first `count` rows behind `offset`: `orders` are DuckDB's, over the block's columns by position."""
+
+    orders: tuple[Tree, ...]
+    count: int
+    offset: int = 0
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
     """One SELECT. `names` are its columns' names, `chosen` their expressions, in order.
@@ -79,6 +88,7 @@ class Block:
     asides: tuple[Derived, ...] = ()
     partial: bool = False
     shared: bool = False
+    top: Top | None = None
 
     def expressions(self) -> Iterator[Tree]:
         """All expressions but the conditions of its joins."""

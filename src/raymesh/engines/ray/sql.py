@@ -35,13 +35,21 @@ def run(plan: BuildPlan, output: Output, calls: Calls) -> list[Part]:
     piece = sizing.piece(room.each.memory_bytes).bytes
     contents = {i.name: i.content for i in plan.inputs}
     terrain = Terrain(
-        contents, sized, plan.root, plan.storage, room.each, plan.limits, room.parallel, float(piece)
+        contents,
+        sized,
+        plan.root,
+        plan.storage,
+        room.each,
+        plan.limits,
+        room.parallel,
+        float(piece),
+        file=output.transform.sql_file or "transform.sql",
     )
 
     def last(unit: Unit, index: int) -> tuple[Callable[..., Any], Unit]:
         return exchange.write, replace(unit, writing=Writing(plan, output, index))
 
-    outcome = run_staged(staged, terrain, TaskHands(calls, plan), last)
+    outcome = run_staged(staged, terrain, TaskHands(calls, plan.limits), last)
     calls.chosen.notes += outcome.notes
     parts: list[Part] = outcome.results
     for used in outcome.used:
@@ -77,17 +85,18 @@ class Room:
 
 @dataclass(slots=True)
 class TaskHands:
-    """Units as tasks of the cluster."""
+    """Units as tasks of the cluster; `phase` is what they are told as, unless whoever runs them says it."""
 
     calls: Calls
-    plan: BuildPlan
+    limits: Limits
+    phase: str = ""
 
     def start(
         self, function: Callable[..., Any], unit: Unit, tables: Sequence[Any], returns: int, *, alone: bool
     ) -> list[Any]:
-        asked = {} if alone else scheduling.small(self.plan.limits)
+        asked = {} if alone else scheduling.small(self.limits)
         found = self.calls.submit(function, unit, *tables, returns=returns, **asked)
         return found if isinstance(found, list) else [found]
 
     def values(self, refs: Sequence[Any], phase: str) -> list[Any]:
-        return self.calls.results(refs, phase)
+        return self.calls.results(refs, self.phase or phase)

@@ -42,7 +42,7 @@ class Hands(Protocol):
 class Terrain:
     """Where a query runs: what its inputs hold and how large they are, limits of a task and of one alone on a
     node, how many tasks run side by side, bytes of rows that one task is to take, and when a part is too large:
-    `skew` times the mean, and not below `skew_rows` rows."""
+    `skew` times the mean, and not below `skew_rows` rows. `file` is the query's."""
 
     contents: Mapping[str, Scan | SourceScan]
     sized: Mapping[str, Scan]
@@ -54,6 +54,7 @@ class Terrain:
     unit_bytes: float = 192 * 1024 * 1024
     skew: float = 4.0
     skew_rows: int = 250_000
+    file: str = ""
 
 
 @dataclass(slots=True)
@@ -151,6 +152,7 @@ class _Run:
                 shares,
                 tuple((alias, len(refs)) for alias, refs in tables.items()),
                 given.slices,
+                file=self.terrain.file,
             )
             yield unit, [ref for refs in tables.values() for ref in refs]
 

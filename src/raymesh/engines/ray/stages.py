@@ -19,7 +19,8 @@ class Read:
     files      a share of its files (of an input) or of the pieces it was made in (of a stage)
     whole      all of it in every task
     exchange   the rows of one partition: those whose `key` columns hash to it
-    `columns` are the ones that travel, in their exact types. Rows and bytes are estimates.
+    `columns` are the ones that travel, in their exact types; `file` is the one with the path of the file that a row
+    of an input comes from, if any. Rows and bytes are estimates.
     """
 
     alias: str
@@ -30,6 +31,7 @@ class Read:
     key: tuple[str, ...] = ()
     rows: float = 0
     bytes: float = 0
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Stage:
 
     `runs`: once per share of files, once per partition, or once, with the resources of a whole node.
     `spread` names reads whose rows of one partition may be dealt out to several tasks when they are too many, the
-    others given to each.
+    others given to each. `places` are (byte of the text, line, column of the user's file) of what may fail there.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Stage:
     rows: float = 0
     bytes: float = 0
     spread: tuple[str, ...] = ()
+    places: tuple[tuple[int, int, int], ...] = ()
 
     @property
     def exchanged(self) -> tuple[Read, ...]:

@@ -45,13 +45,16 @@ class NotASelectError(ValueError):
 
 
 def parse(con: duckdb.DuckDBPyConnection, sql: str) -> Tree:
-    """The tree of exactly one SELECT, without places in the text. Raises NotASelectError."""
+    """The tree of exactly one SELECT, with the places of casts in the text: what DuckDB names when a value fails.
+
+    Raises NotASelectError.
+    """
     said = json.loads(con.execute("SELECT json_serialize_sql($sql::VARCHAR)", {"sql": sql}).fetchall()[0][0])
     if said["error"]:
         raise NotASelectError(said.get("error_message", "it cannot be written down as a tree"))
     if len(said["statements"]) != 1 or said["statements"][0].get("named_param_map"):
         raise NotASelectError("one SELECT without parameters is needed")
-    node: Tree = without_places(said["statements"][0]["node"])
+    node: Tree = without_places(said["statements"][0]["node"], keeping="CAST")
     return node
 
 
@@ -62,11 +65,13 @@ def render(con: duckdb.DuckDBPyConnection, node: Tree) -> str:
     return text
 
 
-def without_places(value: Any) -> Any:
+def without_places(value: Any, keeping: str = "") -> Any:
+    """The same without places, those of expressions of the class `keeping` excepted."""
     if isinstance(value, dict):
-        return {k: without_places(v) for k, v in value.items() if k not in _NOWHERE}
+        left_out = () if keeping and value.get("class") == keeping else _NOWHERE
+        return {k: without_places(v, keeping) for k, v in value.items() if k not in left_out}
     if isinstance(value, list):
-        return [without_places(v) for v in value]
+        return [without_places(v, keeping) for v in value]
     return value
 
 
@@ -124,8 +129,9 @@ def nameless(expression: Tree) -> Tree:
 
 
 def same(first: Tree, second: Tree) -> bool:
-    """Whether two expressions are the same text, whatever they are called."""
-    return nameless(first) == nameless(second)
+    """Whether two expressions are the same text, whatever they are called and wherever they stand."""
+    one, other = nameless(first), nameless(second)
+    return one == other or bool(without_places(one) == without_places(other))
 
 
 def column(alias: str, name: str, *deeper: str) -> Tree:
@@ -271,6 +277,24 @@ def select(chosen: list[Tree], source: Tree) -> Tree:
         "sample": None,
         "qualify": None,
     }
+
+
+def number(value: int) -> Tree:
+    return {
+        "class": "CONSTANT",
+        "type": "VALUE_CONSTANT",
+        "alias": "",
+        "literal": {"kind": "INTEGER", "text": str(value)},
+    }
+
+
+def first(orders: list[Tree], count: int, offset: int) -> list[Tree]:
+    """The modifiers ORDER BY … LIMIT … OFFSET of a SELECT."""
+    behind = number(offset) if offset else None
+    return [
+        {"type": "ORDER_MODIFIER", "orders": orders},
+        {"type": "LIMIT_MODIFIER", "limit": number(count), "offset": behind},
+    ]
 
 
 def set_operation(kind: str, every: bool, members: list[Tree]) -> Tree:

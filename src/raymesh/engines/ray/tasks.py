@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
+    from raymesh.engines.kernel.measure import Counted
     from raymesh.engines.kernel.quarantine import Aside, Parts
     from raymesh.mesh.plan import BuildPlan, DataFile, Limits, Output
     from raymesh.quality.model import Check
@@ -77,10 +78,12 @@ def whole(plan: BuildPlan, output: Output) -> Part:
         return part_of(plan, output, written, used)
 
 
-def judged(plan: BuildPlan, output: Output, part: Part, paths: tuple[str, ...]) -> Part:
+def judged(
+    plan: BuildPlan, output: Output, part: Part, paths: tuple[str, ...], elsewhere: Counted | None = None
+) -> Part:
     """`part`, which stands for the whole table, with all checks measured and not only those of each file.
 
-    `paths` are its files. What the part says about them is taken as it is.
+    `paths` are its files. What the part says about them, and what was counted `elsewhere`, is taken as it is.
     """
     schema = part.conformed.schema
     inputs = {i.name: i.content for i in (*plan.inputs, *plan.references) if isinstance(i.content, Scan)}
@@ -98,6 +101,7 @@ def judged(plan: BuildPlan, output: Output, part: Part, paths: tuple[str, ...]) 
             inputs=inputs,
             prepare=lambda further: stores.attach(further, plan.storage, reached),
             measured=part.measured,
+            counted=elsewhere,
         )
     return replace(part, measured=found, used=used)
 
@@ -108,14 +112,16 @@ def parted(plan: BuildPlan, output: Output, staged: StagedOutput, checks: tuple[
         return part(con, plan, output, staged, checks)
 
 
-def measured(
+def measured(  # noqa: PLR0917 - what a task is given, in order
     scan: Scan,
     checks: tuple[Check, ...],
     limits: Limits,
     storage: Mapping[str, Any],
     inputs: Mapping[str, Scan],
+    elsewhere: Counted | None = None,
 ) -> Measurements:
-    """What `checks` say about files that are there already, with nothing taken from evidence."""
+    """What `checks` say about files that are there already, with nothing taken from evidence but what was counted
+    `elsewhere`."""
     reached = [*scan.files, *(f for s in inputs.values() for f in s.files)]
     with duck.session(limits) as con:
         stores.attach(con, storage, reached)
@@ -127,6 +133,7 @@ def measured(
             checks,
             inputs=inputs,
             prepare=lambda further: stores.attach(further, storage, reached),
+            counted=elsewhere,
         )
 
 

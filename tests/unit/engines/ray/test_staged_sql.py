@@ -26,6 +26,7 @@ from random_sql import (
     written,
 )
 from raymesh.engines.ray.analyse import Chances
+from raymesh.errors import SourceSpan, TransformError
 from raymesh.mesh.plan import Scan
 from raymesh.spec.types import Decimal
 
@@ -145,6 +146,32 @@ def test_an_aggregate_of_no_rows_has_its_one_row(tmp_path: Path) -> None:
     assert agree("SELECT k, count(*) AS n FROM shop.a GROUP BY k", inputs, tmp_path)
 
 
+@pytest.mark.parametrize("chances", [GENEROUS, EAGER])
+def test_the_first_rows_are_the_first_of_the_first_of_every_share(chances: Chances, tmp_path: Path) -> None:
+    rows = [(i % 90, None if i % 9 == 0 else i * 37 % 50, f"s{i % 7}") for i in range(600)]
+    inputs = {"shop.a": written(tmp_path, "a", table(k=LONG, n=LONG, s=STRING), rows, 4)}
+    for sql in (
+        "SELECT k, n FROM shop.a ORDER BY n DESC NULLS LAST, k LIMIT 7 OFFSET 3",
+        "SELECT DISTINCT s, n FROM shop.a WHERE k > 4 ORDER BY ALL LIMIT 9",
+        "SELECT DISTINCT s, n FROM shop.a WHERE k > 4 ORDER BY 2, 1 LIMIT 9",
+        "SELECT k, sum(n) AS total, avg(n) AS mean FROM shop.a GROUP BY k ORDER BY total DESC, k LIMIT 5",
+        "SELECT q.k, b.n FROM (SELECT k, s FROM shop.a ORDER BY k DESC, s LIMIT 4) AS q JOIN shop.a AS b USING (k)",
+        "WITH w AS (SELECT k, n FROM shop.a ORDER BY n, k LIMIT 6) SELECT l.k FROM w AS l JOIN w AS r USING (k)",
+    ):
+        taken = agree(sql, inputs, tmp_path, chances=chances)
+        assert taken or "ALL" in sql, sql
+    whole_plans = (
+        "SELECT k, s FROM shop.a ORDER BY n LIMIT 5",  # by no column of it
+        "SELECT k, n FROM shop.a ORDER BY n LIMIT 5",  # rows that come first alike
+        "SELECT k, avg(n) AS m FROM shop.a GROUP BY k ORDER BY m LIMIT 5",
+        "SELECT k, n FROM shop.a ORDER BY n, k LIMIT (SELECT 5)",
+        "SELECT k, n FROM shop.a LIMIT 5",
+    )
+    for sql in whole_plans:
+        staged, _, _ = in_stages(sql, inputs, tmp_path, chances=chances)
+        assert not staged.stages, sql
+
+
 def skewed(folder: Path) -> dict[str, Scan]:
     rows = [(1 if i % 10 else i % 40, i) for i in range(4000)]
     return {
@@ -210,3 +237,32 @@ def test_the_last_stage_reads_nothing_when_its_inputs_are_empty(tmp_path: Path) 
     assert found is not None
     assert found.num_rows == 0
     assert found.schema == pa.schema([("k", pa.int64()), ("s", pa.string())])
+
+
+FAILING = """-- prices of what was sold: ä
+WITH sold AS (
+    SELECT k, CAST(s AS INTEGER) AS price, avg(CAST(k AS DECIMAL(9, 2))) AS mean,
+    FROM shop.a
+    GROUP BY ALL
+)
+SELECT q.k, mean, price, max(b.s::DOUBLE) AS most
+FROM sold AS q JOIN shop.b USING (k) GROUP BY ALL
+"""
+
+
+@pytest.mark.parametrize("chances", [GENEROUS, EAGER])
+@pytest.mark.parametrize(
+    ("wrong", "line", "column"),
+    [("a", 3, 15), ("b", 7, 33)],
+    ids=["a stage before", "the last stage"],
+)
+def test_an_error_names_the_place_in_the_users_file(
+    wrong: str, line: int, column: int, chances: Chances, tmp_path: Path
+) -> None:
+    inputs = {}
+    for name in ("a", "b"):
+        rows = [(i, "wrong" if i == 70 and name == wrong else str(i)) for i in range(100)]
+        inputs[f"shop.{name}"] = written(tmp_path, name, table(k=LONG, s=STRING), rows, 3)
+    with pytest.raises(TransformError, match="Could not convert string 'wrong'") as failed:
+        in_stages(FAILING, inputs, tmp_path, chances=chances, file="shop/sold.sql")
+    assert failed.value.spans == (SourceSpan("shop/sold.sql", line, column),)
