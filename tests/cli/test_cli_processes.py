@@ -10,10 +10,11 @@ import sys
 import time
 from pathlib import Path
 
+import duckdb
 import pytest
 
 import raymesh
-from meshes import write_product
+from meshes import write_mesh, write_product, write_source
 from shops import process, write_shop
 
 HEAVY = (
@@ -38,9 +39,21 @@ finally:
 """
 
 
-def loaded(cwd: Path, *words: str) -> set[str]:
-    """Heavy packages that a command imports."""
-    code = SPY.format(words=list(words), heavy=HEAVY)
+UNUSED = (
+    "pyiceberg.catalog",
+    "raymesh.actions.contracts",
+    "raymesh.adapters.sources.csv_files",
+    "raymesh.adapters.sources.json_files",
+    "raymesh.adapters.state.agreements",
+    "raymesh.engines.kernel.stream",
+    "raymesh.governance.standards",
+    "sqlalchemy.dialects.postgresql",
+)
+
+
+def loaded(cwd: Path, *words: str, heavy: tuple[str, ...] = HEAVY) -> set[str]:
+    """Packages of `heavy` that a command imports."""
+    code = SPY.format(words=list(words), heavy=heavy)
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, timeout=120, check=False
     )
@@ -57,6 +70,19 @@ def test_read_imports_only_what_reading_needs(built):
     found = loaded(built, "read", "shop.orders")
     assert not found & {"pyiceberg", "sqlglot", "rich", "pandas", "polars", "ray"}
     assert "sqlglot" in loaded(built, "read", "shop.orders", "--where", "id > 1")
+
+
+def test_a_first_build_imports_only_what_it_uses(tmp_path):
+    root = write_mesh(tmp_path / "mesh")
+    write_parquet(root / "numbers.parquet")
+    write_source(root, "shop.numbers", "numbers.parquet", "parquet")
+    write_product(root, "shop.large", {"i": "bigint"}, sql="SELECT i FROM source.numbers WHERE i > 3")
+    assert loaded(root, "run", "--quiet", heavy=UNUSED) == set()
+    assert loaded(root, "run", "--quiet", "--refresh", heavy=UNUSED) == {"raymesh.actions.contracts"}
+
+
+def write_parquet(path: Path) -> None:
+    duckdb.sql("SELECT i FROM range(10) t(i)").write_parquet(str(path))
 
 
 def test_completing_a_product_imports_nothing_heavy(built):

@@ -36,7 +36,7 @@ from raymesh.spi.state import Run
 from raymesh.spi.tables import StagedChange, TableChange
 
 if TYPE_CHECKING:
-    from raymesh.actions.gate import Gated
+    from raymesh.actions.gated import Gated
     from raymesh.actions.invocation import Invocation
     from raymesh.mesh.plan import BuildPlan, Output
     from raymesh.quality.model import Verdict

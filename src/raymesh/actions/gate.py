@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from raymesh.actions import evidence
 from raymesh.actions.fact_evidence import Candidate
 from raymesh.actions.facts import Facts, open_queries
+from raymesh.actions.gated import Gated, would_be
 from raymesh.actions.standards import Outcome, evaluate, found_standards
 from raymesh.errors import GovernanceError
-from raymesh.quality.measured import measured
-from raymesh.spi.state import Run, Version
 
 if TYPE_CHECKING:
     from raymesh.actions.build import Judged
@@ -22,15 +21,7 @@ if TYPE_CHECKING:
     from raymesh.actions.workspace import Workspace
     from raymesh.governance.standards import StandardSet
     from raymesh.spi.engine import TableQueries
-
-
-@dataclass(frozen=True, slots=True)
-class Gated:
-    """What is recorded with each port's version, and why nothing may be published (None: it may)."""
-
-    metadata: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    error: GovernanceError | None = None
-    failing: tuple[str, ...] = ()
+    from raymesh.spi.state import Run
 
 
 class StandardsGate:
@@ -74,7 +65,7 @@ class StandardsGate:
     def judge(self, decision: Decision, judged: Sequence[Judged], run: Run) -> Gated:
         """What the standards say of the outputs of a run; `measured` evidence is recorded in any case."""
         now = self._clock()
-        versions = [replace(_would_be(j, decision, run), published_at=now) for j in judged]
+        versions = [replace(would_be(j, decision, run), published_at=now) for j in judged]
         standards = self._found()
         if not standards.rules:
             return Gated({v.port: dict(v.governance) for v in versions})
@@ -122,37 +113,6 @@ class StandardsGate:
     def close(self) -> None:
         if self._engine is not None:
             self._engine.close()
-
-
-def _would_be(judged: Judged, decision: Decision, run: Run) -> Version:
-    """The version as far as facts look at it; it has no table and no snapshot yet."""
-    output, staged = judged.output, judged.staged
-    current = decision.current.get(output.port)
-    kept = output.kept
-    aside = output.quarantine.kept if output.quarantine else None
-    set_aside = (aside.rows if aside else 0) + (
-        sum(f.rows for f in staged.quarantine.files) if staged.quarantine else 0
-    )
-    found = measured(staged.measurements.files.values(), judged.verdict.results, set_aside)
-    return Version(
-        product=decision.product,
-        port=output.port,
-        number=current.number + 1 if current else 1,
-        kind="publish",
-        table=output.table,
-        run_id=run.run_id,
-        snapshot_id=0,
-        metadata_location="",
-        schema=staged.schema.to_json(),
-        contract=decision.contracts[output.port].document,
-        contract_version=decision.contracts[output.port].version,
-        rows=(kept.rows if kept else 0) + sum(f.rows for f in staged.files),
-        bytes=(kept.bytes if kept else 0) + sum(f.bytes for f in staged.files),
-        fingerprint=run.fingerprint,
-        published_at=datetime.now(UTC),  # replaced by the moment of judging
-        quality_score=judged.verdict.score,
-        governance=found.to_json(),
-    )
 
 
 def _said(standards: StandardSet, outcome: Outcome) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from raymesh.spi import registry
 from raymesh.spi.owner import describe_owner, own
 
 if TYPE_CHECKING:
-    from raymesh.actions.gate import StandardsGate
+    from raymesh.actions.gated import Gate
     from raymesh.actions.workspace import Workspace
     from raymesh.spi.engine import Engine
     from raymesh.spi.state import Lease
@@ -54,7 +54,7 @@ class Invocation:
         self._leases: dict[str, Lease] = {}
         self._lock = threading.Lock()
         self._prepared: threading.Thread | None = None
-        self._gate: StandardsGate | None = None
+        self._gate: Gate | None = None
         self._stop = threading.Event()
         self._closed = threading.Event()
         self._heart = threading.Thread(target=self._beat, name="raymesh-leases", daemon=True)
@@ -101,14 +101,21 @@ class Invocation:
         return engine
 
     @property
-    def gate(self) -> StandardsGate:
+    def gate(self) -> Gate:
         """What judges versions by the standards of the mesh before they are published."""
         with self._lock:
             if self._gate is None:
-                from raymesh.actions.gate import StandardsGate
-
-                self._gate = StandardsGate(self.workspace)
+                self._gate = self._opened_gate()
             return self._gate
+
+    def _opened_gate(self) -> Gate:
+        if self.workspace.documents.governance is None:
+            from raymesh.actions.gated import OpenGate
+
+            return OpenGate()
+        from raymesh.actions.gate import StandardsGate
+
+        return StandardsGate(self.workspace)
 
     @contextmanager
     def lease(self, product: str, run_id: str) -> Iterator[Lease]:

@@ -8,7 +8,6 @@ from functools import cache
 from importlib.metadata import version as installed
 from typing import TYPE_CHECKING, Any
 
-from raymesh.actions.contracts import refuse_breaking
 from raymesh.actions.engines import CLUSTER, choose, past
 from raymesh.actions.ids import began, new_id
 from raymesh.actions.limits import limits_for
@@ -131,7 +130,10 @@ def decide(invocation: Invocation, name: str, run_id: str, known: Standing | Non
         return Decision(
             name, run_id, choice.engine, "nothing it is made from has changed", None, now.current, now.heads
         )
-    refuse_breaking(product, now.current)
+    if now.current:
+        from raymesh.actions.contracts import refuse_breaking  # a first build has nothing to compare
+
+        refuse_breaking(product, now.current)
     return Decision(
         product=name,
         run_id=run_id,

@@ -5,6 +5,14 @@ from __future__ import annotations
 
 def main() -> None:
     """Entry point of the `raymesh` command; never returns normally, exits with a documented code."""
+    import gc
+
     from raymesh.cli.app import run
 
-    run()
+    # Loading libraries makes a million objects and next to no garbage, so it is looked for less often; and not in
+    # everything once more at the end, where the system frees it faster. Together a tenth of a short command.
+    gc.set_threshold(20_000, 10, 10)
+    try:
+        run()
+    finally:
+        gc.freeze()

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Column, MetaData, String, Table, inspect, or_, select, text, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from raymesh.adapters.iceberg.places import split_name
 from raymesh.errors import CommitConflictError
@@ -122,7 +121,10 @@ class CatalogRows:
     @staticmethod
     def _insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> int:
         """1 when the row was added, 0 when there is one with its key."""
-        insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+        if connection.dialect.name == "postgresql":  # each takes its time to load, and one is enough
+            from sqlalchemy.dialects.postgresql import insert
+        else:
+            from sqlalchemy.dialects.sqlite import insert  # type: ignore[assignment]
         # drivers do not agree on the row count of an INSERT, so the row is asked back
         statement = insert(table).values(**row).on_conflict_do_nothing().returning(*table.primary_key)
         return len(connection.execute(statement).all())

@@ -50,7 +50,8 @@ class IcebergTables:
     # ── where things are ─────────────────────────────────────────────────────────────────────
 
     def prepare(self) -> None:
-        import_module("raymesh.adapters.iceberg.staging")
+        for module in ("pyarrow.parquet", "raymesh.adapters.iceberg.staging"):
+            import_module(module)
 
     def location(self, table: str) -> str:
         """The folder or prefix for the table's data files; a folder is made when it is missing."""

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from raymesh.adapters.sources.csv_files import csv_relation, csv_types
-from raymesh.adapters.sources.json_files import json_relation, json_types
 from raymesh.adapters.sources.locations import FileSet, files_of, pin_of
 from raymesh.adapters.sources.parquet_files import corrupt_file, parquet_relation, parquet_rows
 from raymesh.adapters.sources.settings import read_settings, settings_of
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
 
     from raymesh.adapters.sources.locations import SourceFile
     from raymesh.mesh.plan import SourceScan
-
-_RELATIONS = {"csv": csv_relation, "json": json_relation}
 
 
 class FileSource:
@@ -42,7 +38,7 @@ class FileSource:
                 types = dict(zip(relation.columns, relation.types, strict=True))
                 rows = parquet_rows(con, files, chosen)
             else:
-                types = (csv_types if files.settings.kind == "csv" else json_types)(con, files, chosen)
+                types = _text_types(con, files, chosen)
             fields = fields_of(types, types.values())
         return SourceDescription(fields, pin_of(chosen), rows, sum(f.size for f in chosen))
 
@@ -75,9 +71,34 @@ def _relation(
     con: duckdb.DuckDBPyConnection, scan: SourceScan, files: FileSet, chosen: Sequence[SourceFile]
 ) -> duckdb.DuckDBPyRelation:
     if scan.type != "parquet":
-        return _RELATIONS[scan.type](con, files, chosen)
+        return _text_relation(con, files, chosen)
     rows = scan.pin.get("rows")  # one task's share of a large file
     return parquet_relation(con, files, chosen, None if rows is None else (rows[0], rows[1]))
+
+
+# Readers of text are loaded by those who read text.
+def _text_types(
+    con: duckdb.DuckDBPyConnection, files: FileSet, chosen: Sequence[SourceFile]
+) -> dict[str, Any]:
+    if files.settings.kind == "csv":
+        from raymesh.adapters.sources.csv_files import csv_types
+
+        return csv_types(con, files, chosen)
+    from raymesh.adapters.sources.json_files import json_types
+
+    return json_types(con, files, chosen)
+
+
+def _text_relation(
+    con: duckdb.DuckDBPyConnection, files: FileSet, chosen: Sequence[SourceFile]
+) -> duckdb.DuckDBPyRelation:
+    if files.settings.kind == "csv":
+        from raymesh.adapters.sources.csv_files import csv_relation
+
+        return csv_relation(con, files, chosen)
+    from raymesh.adapters.sources.json_files import json_relation
+
+    return json_relation(con, files, chosen)
 
 
 @contextmanager

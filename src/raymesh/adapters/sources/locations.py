@@ -19,8 +19,6 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
-import pyarrow as pa
-
 from raymesh.adapters.sources.objects import ObjectStore, is_object
 from raymesh.errors import SourceChangedError, SourceError
 
@@ -87,6 +85,8 @@ class FileSet:
                 with gzip.GzipFile(fileobj=raw) as plain:
                     yield cast("IO[bytes]", plain)
             elif file.path.endswith(".zst"):
+                import pyarrow as pa  # few sources need it
+
                 with pa.input_stream(raw, compression="zstd") as plain:
                     yield cast("IO[bytes]", plain)
             else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -13,11 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from raymesh.adapters.state import evidence, folding, leases, migrations, outbox, profiles, runs, versions
 from raymesh.adapters.state import files as file_index
 from raymesh.adapters.state.address import parse
-from raymesh.adapters.state.agreements import SqlAgreements
 from raymesh.adapters.state.audit import SqlAuditLog
-from raymesh.adapters.state.bulk import SqlEvidence
-from raymesh.adapters.state.bundles import SqlBundles
-from raymesh.adapters.state.classifications import SqlClassifications
 from raymesh.adapters.state.database import broken, connect, make_directory
 from raymesh.adapters.state.failures import is_missing_table
 from raymesh.errors import StorageError, UsageError
@@ -27,6 +24,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
+    from raymesh.adapters.state.agreements import SqlAgreements
+    from raymesh.adapters.state.bulk import SqlEvidence
+    from raymesh.adapters.state.bundles import SqlBundles
+    from raymesh.adapters.state.classifications import SqlClassifications
     from raymesh.spi.state import (
         CheckRecord,
         FileRecord,
@@ -61,10 +62,35 @@ class SqlStateStore:
         self._translated = self._database.failures.translated
         self._thread = threading.local()
         self.audit = SqlAuditLog(self)
-        self.bundles = SqlBundles(self)
-        self.agreements = SqlAgreements(self)
-        self.classifications = SqlClassifications(self)
-        self.evidence = SqlEvidence(self)
+
+    # Parts that most commands do not use are loaded by the first who does.
+    @cached_property
+    def bundles(self) -> SqlBundles:
+        """Policy bundles, a `BundleStore`."""
+        from raymesh.adapters.state.bundles import SqlBundles
+
+        return SqlBundles(self)
+
+    @cached_property
+    def agreements(self) -> SqlAgreements:
+        """Events of agreements, an `AgreementStore`."""
+        from raymesh.adapters.state.agreements import SqlAgreements
+
+        return SqlAgreements(self)
+
+    @cached_property
+    def classifications(self) -> SqlClassifications:
+        """What is known of the columns of ports, a `ClassificationStore`."""
+        from raymesh.adapters.state.classifications import SqlClassifications
+
+        return SqlClassifications(self)
+
+    @cached_property
+    def evidence(self) -> SqlEvidence:
+        """Evidence of many products at once."""
+        from raymesh.adapters.state.bulk import SqlEvidence
+
+        return SqlEvidence(self)
 
     @property
     def url(self) -> str:

@@ -10,7 +10,6 @@ from raymesh.engines.kernel.conform import Conformed, conform
 from raymesh.engines.kernel.increment import known_files
 from raymesh.engines.kernel.inputs import bind, reading
 from raymesh.engines.kernel.query import Rows, shape, user_query, view
-from raymesh.engines.kernel.stream import over_batches, over_inputs
 from raymesh.engines.kernel.write import Target, stage
 from raymesh.errors import TransformError
 
@@ -52,9 +51,13 @@ def write_output(con: duckdb.DuckDBPyConnection, plan: BuildPlan, output: Output
     with reading(plan.inputs, plan.root):
         files = bind(con, plan.inputs, plan.root, plan.storage)
         if output.transform.kind == "dataset":
+            from raymesh.engines.kernel.stream import over_inputs  # and Arrow with it, as below
+
             return Written(*over_inputs(con, plan, target))
         rows = rows_of(con, plan, output, files)
         if output.transform.kind == "batch":
+            from raymesh.engines.kernel.stream import over_batches
+
             return Written(*over_batches(con, plan, target, rows))
         conformed = conform(shape(con, rows), output)
         return Written(conformed, stage(con, rows, conformed, target, plan.limits))

@@ -17,7 +17,6 @@ from raymesh.engines.kernel import storage as stores
 from raymesh.engines.kernel.build import Written, is_python, write_output
 from raymesh.engines.kernel.fieldids import require_field_ids
 from raymesh.engines.kernel.kept import Kept
-from raymesh.engines.kernel.reading import read_scan
 from raymesh.engines.kernel.types import UNTYPED, UnstorableTypeError, from_duckdb
 from raymesh.engines.kernel.watermark import newest, watermark
 from raymesh.engines.kernel.write import Target, staging
@@ -234,6 +233,8 @@ class LocalEngine:
     ) -> pa.RecordBatchReader:
         """Stream rows in file order. Raises NotFoundError for unknown columns; errors of files come from the
         reader as CorruptFileError or StorageError."""
+        from raymesh.engines.kernel.reading import read_scan  # a build needs no Arrow before it is published
+
         return read_scan(
             scan,
             self.limits,
