@@ -149,8 +149,13 @@ def test_an_aggregate_of_no_rows_has_its_one_row(tmp_path: Path) -> None:
 @pytest.mark.parametrize("chances", [GENEROUS, EAGER])
 def test_the_first_rows_are_the_first_of_the_first_of_every_share(chances: Chances, tmp_path: Path) -> None:
     rows = [(i % 90, None if i % 9 == 0 else i * 37 % 50, f"s{i % 7}") for i in range(600)]
-    inputs = {"shop.a": written(tmp_path, "a", table(k=LONG, n=LONG, s=STRING), rows, 4)}
+    alone = [(i + (1000 if i % 4 else 0),) for i in range(200)]  # the first fifty lie in one file
+    inputs = {
+        "shop.a": written(tmp_path, "a", table(k=LONG, n=LONG, s=STRING), rows, 4),
+        "shop.b": written(tmp_path, "b", table(k=LONG), alone, 4),
+    }
     for sql in (
+        "SELECT k FROM shop.b ORDER BY k LIMIT 5 OFFSET 30",
         "SELECT k, n FROM shop.a ORDER BY n DESC NULLS LAST, k LIMIT 7 OFFSET 3",
         "SELECT DISTINCT s, n FROM shop.a WHERE k > 4 ORDER BY ALL LIMIT 9",
         "SELECT DISTINCT s, n FROM shop.a WHERE k > 4 ORDER BY 2, 1 LIMIT 9",
