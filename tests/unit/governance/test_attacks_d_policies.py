@@ -227,6 +227,38 @@ def test_d12_an_exception_needs_two_others_a_reason_and_an_end(changed) -> None:
     assert set(masks(plan(OPEN, floor, replace(sound, **changed))).values()) == {m.Null()}
 
 
+UNSOUND = [
+    {"approved_by": ("carl",)},
+    {"reason": ""},
+    {"expires_at": None},
+    {"approved_by": ("anna", "carl")},
+]
+
+
+@pytest.mark.parametrize("changed", UNSOUND)
+def test_d12_a_grant_by_an_exception_that_is_not_sound_is_none(changed) -> None:
+    floor = policy("floor", "mask", mask=m.Null())
+    said = {
+        "exception_to": ("floor",),
+        "approved_by": ("carl", "dora"),
+        "reason": "x",
+        "expires_at": NOW + HOUR,
+    }
+    assert plan(policy("out", "grant", **said), floor)
+    assert denial(policy("out", "grant", **(said | changed)), floor).code == "no-grant"
+
+
+@pytest.mark.parametrize("who", [{"purposes": ["research"]}, {"attributes": {"level": ["high"]}}])
+def test_d12_an_exception_for_a_purpose_or_an_attribute_is_for_those_who_have_it(who) -> None:
+    """Rules that hide are read generously; what lifts them is not, though it is a mask too."""
+    floor = policy("floor", "mask", mask=m.Null())
+    out = policy("out", "mask", who=who, mask=m.Raw(), exception_to=("floor",), approved_by=("carl", "dora"),
+                 reason="x", expires_at=NOW + HOUR)  # fmt: skip
+    assert set(masks(plan(OPEN, floor, out, asked=Asked())).values()) == {m.Null()}
+    has = replace(person(attributes={"level": "high"}), purposes=frozenset(("research",)))
+    assert set(masks(plan(OPEN, floor, out, who=has, asked=Asked(purpose="research"))).values()) == {m.Raw()}
+
+
 def test_d12_the_last_policy_gone_leaves_a_closed_mesh() -> None:
     assert denial().code == "no-policy"
     assert visible(person(), [target()], bundle(), (), NOW) == ()
@@ -295,6 +327,28 @@ def test_clear_data_takes_purpose_reason_and_a_short_time(changed) -> None:
     assert denial(policy("g", "grant", **(CLEAR | changed)), masked, OPEN, asked=asked).code == "no-grant"
 
 
+def test_an_action_that_is_none_is_denied_whatever_was_agreed() -> None:
+    short = NOW + timedelta(hours=8)
+    for agreed in (grant(), grant(action="read_clear", not_before=NOW, expires_at=short)):
+        for action in ("write", "READ", ""):
+            asked = Asked(action, purpose="reporting")
+            assert denial(OPEN, asked=asked, grants=[agreed]).code == "unknown-action"
+
+
+def test_of_two_agreements_the_smaller_budget_is_what_is_left() -> None:
+    both = [grant(id="a", rows_left=9), grant(id="b", rows_left=4), grant(id="c")]
+    assert plan(policy("x", "mask", mask=m.Raw()), grants=both).rows_left == 4
+
+
+def test_asking_for_no_column_is_not_asking_for_all() -> None:
+    assert denial(OPEN, asked=Asked(columns=(), purpose="reporting")).code == "column"
+
+
+def test_groups_or_purposes_that_are_not_known_are_not_none() -> None:
+    for unknown in ({"groups": None}, {"groups": "analysts"}, {"purposes": None}):
+        assert denial(OPEN, who=replace(person(), **unknown)).code == "identity"
+
+
 def test_clear_data_still_keeps_to_restrictions_denials_and_absent_columns() -> None:
     clear, asked = policy("g", "grant", **CLEAR), Asked("read_clear", purpose="reporting")
     limited = plan(clear, policy("r", "restrict", rows="region = 'EU'"), asked=asked)
@@ -328,6 +382,8 @@ def test_purposes_are_claimed_approved_allowed_and_consented() -> None:
     assert denial(OPEN, what=what, purposes=frozenset(("research",))).code == "purpose"
     limited = replace(what, purposes=frozenset(("research",)))
     assert denial(OPEN, what=limited).code == denial(OPEN, what=limited, asked=Asked()).code == "purpose"
+    for asked in (FOR, Asked()):
+        assert denial(OPEN, what=replace(what, purposes=frozenset()), asked=asked).code == "purpose"
     consent = replace(what, consent={"reporting": "flag"})
     rows = [{"region": "EU", "flag": f} for f in (True, False, None)]
     assert [row is not None for row in seen(plan(OPEN, what=consent), rows)] == [True, False, False]
