@@ -104,7 +104,7 @@ def test_explain_says_which_rule_is_over(cli: Cli, mesh: Path) -> None:
 
 def test_a_purpose_that_is_none_is_told_with_the_readers_own(cli: Cli, mesh: Path) -> None:
     told = cli("policy", "explain", "customer.households", "--as", "anna", "--purpose", "reportin").out
-    assert "denied (purpose): there is no purpose reportin; approved: reporting" in told
+    assert "denied (purpose): anna is not approved for reportin; approved: reporting" in told
 
 
 def test_explain_of_a_published_product_looks_at_what_is_published(cli: Cli, mesh: Path) -> None:

@@ -1,4 +1,4 @@
-"""Attacks on the policies themselves, by their numbers in docs/security/threat-model.md."""
+"""Attacks on the policies themselves, by their numbers in docs/security/attack-catalogue.md."""
 
 from __future__ import annotations
 
@@ -172,6 +172,15 @@ def test_d7_a_domain_grants_nothing_that_is_not_delegated() -> None:
     assert set(masks(plan(own, delegated, what=what))) == {"region"}
 
 
+def test_d7_a_delegation_withholds_columns_by_name_and_clear_data() -> None:
+    own = policy("own", "grant", origin="orders")
+    withheld = policy("d", "delegate", what={"columns": ["email"]})
+    assert set(masks(plan(own, withheld))) == set(masks(plan(OPEN))) - {"email"}
+    clear, asked = policy("own", "grant", origin="orders", **CLEAR), Asked("read_clear", purpose="reporting")
+    assert denial(clear, policy("d", "delegate"), asked=asked).code == "no-grant"
+    assert masks(plan(clear, policy("d", "delegate", action="read_clear"), asked=asked))
+
+
 def test_d7_a_domains_rules_end_at_its_border() -> None:
     foreign = policy("theirs", "deny", origin="customer")
     assert masks(plan(OPEN, foreign))
@@ -259,6 +268,14 @@ def test_d12_an_exception_for_a_purpose_or_an_attribute_is_for_those_who_have_it
     assert set(masks(plan(OPEN, floor, out, who=has, asked=Asked(purpose="research"))).values()) == {m.Raw()}
 
 
+def test_d12_an_exception_for_a_tag_leaves_columns_that_have_another_one_too() -> None:
+    what = target(column("a", tags=("pii",)), column("b", tags=("pii", "confidential")))
+    floor = policy("floor", "mask", mask=m.Null())
+    out = policy("out", "mask", mask=m.Raw(), what={"tags": ["pii"]}, exception_to=("floor",),
+                 approved_by=("carl", "dora"), reason="x", expires_at=NOW + HOUR)  # fmt: skip
+    assert masks(plan(OPEN, floor, out, what=what)) == {"a": m.Raw(), "b": m.Null()}
+
+
 def test_d12_the_last_policy_gone_leaves_a_closed_mesh() -> None:
     assert denial().code == "no-policy"
     assert visible(person(), [target()], bundle(), (), NOW) == ()
@@ -333,6 +350,11 @@ def test_an_action_that_is_none_is_denied_whatever_was_agreed() -> None:
         for action in ("write", "READ", ""):
             asked = Asked(action, purpose="reporting")
             assert denial(OPEN, asked=asked, grants=[agreed]).code == "unknown-action"
+
+
+def test_an_agreement_shows_the_rows_that_were_agreed() -> None:
+    found = plan(policy("x", "mask", mask=m.Raw()), grants=[grant(rows="region = 'EU'")])
+    assert found.view.rows == e.Compare("=", e.Column(("region",)), e.Value("EU"))
 
 
 def test_of_two_agreements_the_smaller_budget_is_what_is_left() -> None:
