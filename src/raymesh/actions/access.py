@@ -163,7 +163,8 @@ def _check_condition(condition: str | None, subject: Subject) -> None:
     except ConditionError as error:
         raise UsageError(f"--rows, character {error.position + 1}: {error.message}") from None
     except UnfitError as error:
-        hint = did_you_mean(error.column, subject.columns) if error.column else None
+        shown = f"columns: {', '.join(subject.columns)}"
+        hint = did_you_mean(error.column, subject.columns, otherwise=shown) if error.column else None
         raise UsageError(f"--rows: {error.message}", hint=hint) from None
 
 

@@ -142,7 +142,9 @@ def _check_limits(subject: Subject, terms: Terms, rules: AccessRules) -> None:
     if missing := [c for c in terms.columns or () if c not in subject.columns]:
         raise UsageError(
             f"{subject.product} has no column {', '.join(missing)}",
-            hint=did_you_mean(missing[0], subject.columns, otherwise=f"columns: {', '.join(subject.columns)}"),
+            hint=did_you_mean(
+                missing[0], subject.columns, otherwise=f"columns: {', '.join(subject.columns)}"
+            ),
         )
     if terms.columns == ():
         raise UsageError("no column is named", hint="leave --columns out to ask for all")

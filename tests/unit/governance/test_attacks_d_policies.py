@@ -352,6 +352,33 @@ def test_an_action_that_is_none_is_denied_whatever_was_agreed() -> None:
             assert denial(OPEN, asked=asked, grants=[agreed]).code == "unknown-action"
 
 
+def test_clear_data_by_agreement_takes_an_agreement_about_it_and_a_short_one() -> None:
+    asked, nothing = Asked("read_clear", purpose="reporting"), policy("x", "mask", mask=m.Null())
+    day = {"action": "read_clear", "not_before": NOW, "expires_at": NOW + timedelta(hours=24)}
+    assert set(masks(plan(nothing, asked=asked, grants=[grant(**day)])).values()) == {m.Raw()}
+    longer = day | {"expires_at": NOW + timedelta(hours=25)}
+    for other in (grant(**longer), grant()):
+        assert denial(nothing, asked=asked, grants=[other]).code == "no-grant"
+
+
+def test_an_agreement_for_a_group_is_for_its_members() -> None:
+    nothing = policy("x", "mask", mask=m.Raw())
+    agreed = grant(principals=frozenset(), groups=frozenset(("analysts",)))
+    assert plan(nothing, who=person("bert", groups=("analysts",)), grants=[agreed])
+    assert denial(nothing, who=person("bert", groups=("others",)), grants=[agreed]).code == "no-grant"
+
+
+def test_columns_that_are_alike_keep_masks_of_their_own() -> None:
+    """Answers are shared between columns with the same tags and type, except where a rule names one of them."""
+    what = target(column("a"), column("b"), column("c"))
+    for name in "abc":
+        named = policy("m", "mask", what={"columns": [name]}, mask=m.Null())
+        assert masks(plan(OPEN, named, what=what)) == {n: m.Null() if n == name else m.Raw() for n in "abc"}
+    untagged = target(column("a", tags=(), classified=True), column("b", tags=(), classified=True))
+    tokens = masks(plan(OPEN, policy("m", "mask", mask=m.Token("")), what=untagged))
+    assert tokens["a"] != tokens["b"]
+
+
 def test_an_agreement_shows_the_rows_that_were_agreed() -> None:
     found = plan(policy("x", "mask", mask=m.Raw()), grants=[grant(rows="region = 'EU'")])
     assert found.view.rows == e.Compare("=", e.Column(("region",)), e.Value("EU"))
