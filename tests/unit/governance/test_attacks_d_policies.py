@@ -370,11 +370,13 @@ def test_an_agreement_for_a_group_is_for_its_members() -> None:
 
 def test_columns_that_are_alike_keep_masks_of_their_own() -> None:
     """Answers are shared between columns with the same tags and type, except where a rule names one of them."""
-    what = target(column("a"), column("b"), column("c"))
+    one = column("a")
+    what = target(one, replace(one, id=2, name="b"), replace(one, id=3, name="c"))
     for name in "abc":
         named = policy("m", "mask", what={"columns": [name]}, mask=m.Null())
         assert masks(plan(OPEN, named, what=what)) == {n: m.Null() if n == name else m.Raw() for n in "abc"}
-    untagged = target(column("a", tags=(), classified=True), column("b", tags=(), classified=True))
+    bare = column("a", tags=(), classified=True)
+    untagged = target(bare, replace(bare, id=2, name="b"))
     tokens = masks(plan(OPEN, policy("m", "mask", mask=m.Token("")), what=untagged))
     assert tokens["a"] != tokens["b"]
 
