@@ -565,3 +565,29 @@ def test_an_exception_for_some_columns_leaves_rules_about_the_others() -> None:
     assert plan(OPEN, about, out, what=what, who=bert).view.rows == EVERY_ROW
     assert denial(OPEN, policy("never", "deny"), out, what=what, who=bert).code == "denied"
     assert plan(OPEN, policy("never", "deny", what={"tags": ["pii"]}), out, what=what, who=bert)
+
+
+def test_d11_one_is_not_true() -> None:
+    who = {"attributes": {"level": [True]}}
+    assert masks(plan(policy("g", "grant", who=who), who=person(attributes={"level": True})))
+    assert denial(policy("g", "grant", who=who), who=person(attributes={"level": 1})).code == "no-grant"
+
+
+def test_d12_an_exception_that_names_an_approver_is_none_for_anybody() -> None:
+    floor = policy("floor", "mask", mask=m.Null())
+    said = {**EXCEPTION, "approved_by": ("carl", "dora"), "mask": m.Raw(), "exception_to": ("floor",)}
+    bert = person("bert")
+    sound = policy("out", "mask", who={"principals": ["bert"]}, **said)
+    assert set(masks(plan(OPEN, floor, sound, who=bert)).values()) == {m.Raw()}
+    self_serving = policy("out", "mask", who={"principals": ["bert", "carl"]}, **said)
+    assert set(masks(plan(OPEN, floor, self_serving, who=bert)).values()) == {m.Null()}
+
+
+def test_d3_two_rules_of_one_name_are_not_relied_on() -> None:
+    assert denial(OPEN, policy("same", "grant"), policy("same", "mask", mask=m.Null())).code == "undecidable"
+
+
+def test_a_mask_for_tags_and_names_means_columns_with_both() -> None:
+    what = target(column("a", tags=("pii",)), column("b", tags=("pii",)), column("c"))
+    both = policy("m", "mask", what={"tags": ["pii"], "columns": ["a", "c"]}, mask=m.Null())
+    assert masks(plan(OPEN, both, what=what)) == {"a": m.Null(), "b": m.Raw(), "c": m.Raw()}
