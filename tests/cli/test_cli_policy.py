@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -77,6 +78,33 @@ def test_explain_of_a_denial_says_which_rule(cli: Cli, mesh: Path) -> None:
     found = cli("policy", "explain", "customer.households", "--as", "ben")
     assert (found.code, "denied (denied): a policy forbids it" in found.out) == (0, True)
     assert "by contractors-never (governance/policies/base.yaml:17)" in found.out
+
+
+def test_explain_says_which_rule_is_over(cli: Cli, mesh: Path) -> None:
+    """The usual reason why somebody sees less than last week."""
+    file = mesh / "governance/policies/base.yaml"
+    over = """  - name: letters
+    effect: mask
+    who: {groups: [analysts]}
+    what: {tags: [pii.direct.email]}
+    mask: raw
+    exceptionTo: [mask-direct-identifiers]
+    approvedBy: [carl, dora]
+    reason: a campaign
+    expires: 2026-01-01
+"""
+    file.write_text(file.read_text() + over)
+    words = ("policy", "explain", "customer.households", "--purpose", "reporting", "--as")
+    told = cli(*words, "anna").out
+    assert re.search(r"not in force: letters \(\S+base.yaml:\d+\), until 2026-01-01 00:00 UTC\n", told)
+    assert "not in force" not in cli("policy", "explain", "customer.households", "--as", "ben").out
+    file.write_text(file.read_text().replace("2026-01-01", "2999-01-01"))
+    assert "not in force" not in cli(*words, "anna").out
+
+
+def test_a_purpose_that_is_none_is_told_with_the_readers_own(cli: Cli, mesh: Path) -> None:
+    told = cli("policy", "explain", "customer.households", "--as", "anna", "--purpose", "reportin").out
+    assert "denied (purpose): anna is not approved for reportin; approved: reporting" in told
 
 
 def test_explain_of_a_published_product_looks_at_what_is_published(cli: Cli, mesh: Path) -> None:
@@ -160,7 +188,9 @@ def test_diff_says_who_gains_and_who_loses(cli: Cli, mesh: Path, tmp_path: Path)
     assert not any(d["principal"] == "ben" and d["product"].startswith("customer") for d in found)
     back = cli("policy", "diff", str(later), str(mesh), "--output", "json").json["differences"]
     assert {d["sense"] for d in back if d["principal"] == "anna" and d["column"] == "region"} == {"loses"}
-    assert "gains" in cli("policy", "diff", str(mesh), str(later)).out
+    told = cli("policy", "diff", str(mesh), str(later)).out
+    assert "gains" in told
+    assert re.search(r"^\d+ gains, \d+ losses", told, re.MULTILINE)
 
 
 def test_diff_of_the_same_policies_is_nothing(cli: Cli, mesh: Path) -> None:

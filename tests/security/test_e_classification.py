@@ -17,7 +17,7 @@ from raymesh.actions.classify_acts import answer_lowering, ask_lowering, confirm
 from raymesh.actions.read import open_engine
 from raymesh.actions.targets import targets
 from raymesh.actions.workspace import open_storage_only
-from raymesh.errors import AccessDeniedError, GovernanceError
+from raymesh.errors import AccessDeniedError, GovernanceError, NotFoundError
 from raymesh.spec.classifications import default_document
 from raymesh.spi.audit import AuditFilter
 from shops import Cli
@@ -324,6 +324,12 @@ def test_I10_a_legal_hold_wins_over_retention_and_is_on_record(cli: Cli, root: P
 def readable(root: Path) -> list[int]:
     with open_storage_only(root) as storage:
         return sorted(v.number for v, _ in storage.state.evidence.versions() if v.product == "shop.people")
+
+
+def test_a_product_that_does_not_exist_is_told_as_such(cli: Cli, root: Path) -> None:
+    publish(root)
+    answer = cli("-C", root, "classify", "shop.peopel", "--as", "anna")
+    assert (answer.code, "there is no product shop.peopel" in answer.err) == (NotFoundError.exit_code, True)
 
 
 def test_nobody_named_may_not_look_either(cli: Cli, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

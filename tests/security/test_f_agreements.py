@@ -371,6 +371,28 @@ def test_d2_a_condition_that_is_none_cannot_be_asked_for(storage, rows):
         asked(storage, rows=rows)
 
 
+@pytest.mark.parametrize(
+    ("rows", "said", "hint"),
+    [
+        ("citty = 'Ulm'", "no column `citty`", "did you mean `city`?"),
+        ("id = 'Ulm'", "`id` is long, which 'Ulm' is not", None),
+        ("city < true", "`city` is string, which True is not", None),
+    ],
+)
+def test_a_condition_that_shows_no_row_is_told_to_who_asks(storage, rows, said, hint):
+    with pytest.raises(UsageError, match="--rows") as caught:
+        asked(storage, rows=rows)
+    assert said in caught.value.message
+    assert caught.value.hint == hint
+    assert asked(storage, rows="city = principal.town and id > 3").waiting is not None
+
+
+def test_a_misspelt_column_is_told_with_the_one_meant(storage):
+    with pytest.raises(UsageError, match="no column citty") as caught:
+        asked(storage, columns=("citty",))
+    assert caught.value.hint == "did you mean `city`?"
+
+
 def test_what_is_not_published_cannot_be_asked_for(storage):
     terms = Terms("reporting", "x", DAY, ("anna",))
     with pytest.raises(NotFoundError):

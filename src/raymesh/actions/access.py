@@ -26,6 +26,7 @@ from raymesh.spi.agreements import Usage
 
 if TYPE_CHECKING:
     from raymesh.actions.workspace import Storage
+    from raymesh.governance.access import Subject
     from raymesh.governance.model import Grant, Principal
     from raymesh.spec.expression import Expression
     from raymesh.spi.state import StateStore, Transaction
@@ -40,9 +41,10 @@ def request(storage: Storage, product: str, requester: Principal, terms: Terms, 
     Raises NotFoundError for a product that is not published or columns it does not have, UsageError for
     terms that cannot be granted, AccessDeniedError when they are not the requester's to ask for.
     """
-    _check_condition(terms.rows)
+    case = _case(storage, product, now)
+    _check_condition(terms.rows, case.subject)
     identifier = f"ag-{new_id()[:12]}{new_id()[-6:]}"
-    return _record(storage, rules.request(identifier, requester, terms, _case(storage, product, now)))
+    return _record(storage, rules.request(identifier, requester, terms, case))
 
 
 def renew(
@@ -157,14 +159,22 @@ def _parsed(condition: str | None) -> Expression | None:
         return Constant(value=False)
 
 
-def _check_condition(condition: str | None) -> None:
+def _check_condition(condition: str | None, subject: Subject) -> None:
+    """A condition that does not fit the table is true of no row: whoever asks hears it before anybody decides."""
+    from raymesh.governance.predicate import UnfitError, check
+    from raymesh.mesh.reading import did_you_mean
     from raymesh.spec.condition import ConditionError, parse
+    from raymesh.spec.types import TableSchema
 
     try:
         if condition is not None:
-            parse(condition)
+            check(parse(condition), TableSchema(subject.fields))
     except ConditionError as error:
         raise UsageError(f"--rows, character {error.position + 1}: {error.message}") from None
+    except UnfitError as error:
+        shown = f"columns: {', '.join(subject.columns)}"
+        hint = did_you_mean(error.column, subject.columns, otherwise=shown) if error.column else None
+        raise UsageError(f"--rows: {error.message}", hint=hint) from None
 
 
 def counted(state: StateStore, grants: Iterable[str]) -> tuple[str, ...]:

@@ -65,8 +65,10 @@ def subject_of(storage: Storage, product: str, now: datetime) -> Subject:
     from raymesh.actions.bundle import bundle_in_force
     from raymesh.actions.targets import targets
     from raymesh.spec.classifications import taxonomy
+    from raymesh.spec.types import Field
 
     target = targets(storage, [product])[product]
     bundle = bundle_in_force(storage, now)
     sensitive = bundle.sensitive if bundle is not None else taxonomy(None).sensitive
-    return Subject(target.table, target.major, {c.name: c.tags for c in target.columns}, sensitive)
+    fields = tuple(Field(c.name, c.type, c.id) for c in target.columns)
+    return Subject(target.table, target.major, {c.name: c.tags for c in target.columns}, sensitive, fields)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from raymesh.actions.audit import KEY_FILE, audit_key, noted_checkpoints, record, witness_path
 from raymesh.errors import AuditTamperedError, NotFoundError, UsageError
 from raymesh.governance import signing
-from raymesh.governance.audit import AuditRecord, Checkpoint, unseal
+from raymesh.governance.audit import KINDS, AuditRecord, Checkpoint, unseal
 from raymesh.governance.audit_check import Examination, Finding, Witnesses, examine
 from raymesh.governance.merkle import Tree, consistency, consistent, inclusion
+from raymesh.mesh.reading import did_you_mean
 from raymesh.spi.audit import AuditEntry, AuditFilter
 
 if TYPE_CHECKING:
@@ -36,7 +37,13 @@ class Shown:
 
 
 def tail(storage: Storage, wanted: AuditFilter, limit: int, *, private: bool = False) -> list[Shown]:
-    """The newest records that match, the oldest of them first."""
+    """The newest records that match, the oldest of them first. Raises UsageError for a kind there is none of."""
+    if wanted.kind is not None and wanted.kind not in KINDS:
+        shown = f"kinds: {', '.join(KINDS)}"
+        raise UsageError(
+            f"there is no kind of records `{wanted.kind}`",
+            hint=did_you_mean(wanted.kind, KINDS, otherwise=shown),
+        )
     found = storage.state.audit.records(wanted, limit=limit)
     return [Shown(e, _particulars(storage, e.index) if private else None) for e in reversed(found)]
 

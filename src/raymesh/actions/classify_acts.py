@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from raymesh.actions.classify import ColumnProposal, Proposals, mesh_taxonomy
+from raymesh.actions.read import pin
 from raymesh.errors import GovernanceError, NotFoundError, UsageError
 from raymesh.spec.classifications import Taxonomy, normal
 from raymesh.spi.classifications import Act
@@ -189,7 +190,7 @@ def _recorded(storage: Storage, acts: Sequence[Act]) -> list[Act]:
 
 def who_acts(storage: Storage, product: str, name: str | None, now: datetime | None = None) -> str:
     """By whose word a column of `product` is classified: in a governed mesh somebody who decides for the owning
-    domain, elsewhere `name`, or who runs this process. Raises AccessDeniedError."""
+    domain, elsewhere `name`, or who runs this process. Raises NotFoundError, AccessDeniedError."""
     from raymesh.actions.access_rules import rules_of
     from raymesh.actions.bundle import bundle_in_force
     from raymesh.actions.identity import principal_of
@@ -201,6 +202,7 @@ def who_acts(storage: Storage, product: str, name: str | None, now: datetime | N
         return name or actor()
     principal = principal_of(storage, name, now=moment)
     who = rules_of(storage, product).approvers
+    pin(storage, product)
     if principal.id not in who.principals and who.groups.isdisjoint(principal.groups):
         shown = ", ".join(sorted({*who.principals, *(f"group {g}" for g in who.groups)})) or "nobody"
         raise AccessDeniedError(f"{principal.id} does not classify {product}", hint=f"who does: {shown}")

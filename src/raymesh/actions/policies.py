@@ -14,7 +14,7 @@ from raymesh.errors import DocumentsInvalidError, NotFoundError, UsageError
 from raymesh.governance.classification import contract_tags
 from raymesh.governance.comparing import Difference, Side, differences
 from raymesh.governance.compile import bundle_of
-from raymesh.governance.decide import Explanation, explain
+from raymesh.governance.decide import Explanation, explain, not_in_force
 from raymesh.governance.model import LOCAL_ISSUER, Asked, GovernedColumn, Principal, Target
 from raymesh.spec.contract_version import major_of
 from raymesh.spec.physical import declared_type
@@ -127,7 +127,8 @@ def _type(item: Property) -> Type:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A decision with its reasons; `published` says that the table is as published, not as documented."""
+    """A decision with its reasons; `published` says that the table is as published, not as documented;
+    `idle` are policies about reader and table that are over or have not begun."""
 
     principal: Principal
     asked: Asked
@@ -135,6 +136,7 @@ class Explained:
     explanation: Explanation
     bundle: Bundle
     published: bool
+    idle: tuple[Policy, ...] = ()
 
     def policy(self, name: str) -> Policy | None:
         """The policy of that name, for its place in a file."""
@@ -151,7 +153,8 @@ def explained(folder: Path | None, name: str, reader: str, asked: Asked, now: da
     who = here.principal(reader)
     target, grants, published = _standing(here, name, who, now)
     found = explain(who, target, asked, here.bundle, grants, now)
-    return Explained(who, asked, target, found, here.bundle, published)
+    idle = not_in_force(who, target, asked, here.bundle, now)
+    return Explained(who, asked, target, found, here.bundle, published, idle)
 
 
 def _standing(

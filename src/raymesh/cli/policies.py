@@ -32,6 +32,8 @@ def show_explained(found: Explained) -> None:
             if rules:
                 put(f"  {title}: {', '.join(_cited(found, r) for r in rules)}")
         put(f"  holds until {decision.valid_until:%Y-%m-%d %H:%M:%S} UTC")
+    for policy in found.idle:
+        put(f"  not in force: {_cited(found, policy.name)}, {_times(policy)}")
     if not found.explanation.columns:
         return
     put("")
@@ -39,6 +41,12 @@ def show_explained(found: Explained) -> None:
         (name, shown, ", ".join(_cited(found, r) for r in rules)) for name, shown, rules in _columns(found)
     ]
     put_table(("column", "shown as", "because of"), rows)
+
+
+def _times(policy: Policy) -> str:
+    """From when to when a policy holds."""
+    moments = (("from", policy.not_before), ("until", policy.expires_at))
+    return " ".join(f"{word} {moment:%Y-%m-%d %H:%M} UTC" for word, moment in moments if moment is not None)
 
 
 def _columns(found: Explained) -> list[tuple[str, str, tuple[str, ...]]]:
@@ -128,8 +136,16 @@ def show_differences(found: list[Difference]) -> None:
         for d in found
     ]
     put_table(("who", "purpose", "product", "column", "", "before", "after"), rows)
-    counts = {sense: sum(d.sense == sense for d in found) for sense in ("gains", "loses", "differs")}
-    put(", ".join(f"{n} {sense}" for sense, n in counts.items() if n))
+    counts = {words: sum(d.sense == sense for d in found) for sense, words in _SENSES.items()}
+    put(", ".join(f"{n} {words[n > 1]}" for words, n in counts.items() if n))
+
+
+_SENSES = {
+    "gains": ("gain", "gains"),
+    "loses": ("loss", "losses"),
+    "differs": ("other difference", "other differences"),
+}
+"""What the differences of each kind are called, one and several."""
 
 
 def _seen(seen: Seen) -> str:

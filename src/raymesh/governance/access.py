@@ -14,6 +14,8 @@ from typing import Any
 from raymesh.errors import AccessDeniedError, GovernanceError, UsageError
 from raymesh.governance.agreements import Agreement, AgreementEvent, EventKind, Terms, after, fold
 from raymesh.governance.model import Principal, Who
+from raymesh.mesh.reading import did_you_mean
+from raymesh.spec.types import Field
 
 AUTOMATIC = "raymesh:access"
 """Who decides when a domain's own rule does."""
@@ -44,12 +46,14 @@ class AccessRules:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is asked about, as published now: the major version, each column's tags, the tags that are sensitive."""
+    """What is asked about, as published now: the major version, each column's tags, the tags that are sensitive, and
+    the columns as conditions see them."""
 
     product: str
     major: int
     columns: Mapping[str, frozenset[str]]
     sensitive: frozenset[str]
+    fields: tuple[Field, ...] = ()
 
     def tags_of(self, columns: tuple[str, ...] | None) -> frozenset[str]:
         """The tags of the named columns, of all when none are named."""
@@ -157,7 +161,12 @@ def _check_limits(subject: Subject, terms: Terms, rules: AccessRules) -> None:
             hint=f"--for {longest // 86400}d",
         )
     if missing := [c for c in terms.columns or () if c not in subject.columns]:
-        raise UsageError(f"{subject.product} has no column {', '.join(missing)}")
+        raise UsageError(
+            f"{subject.product} has no column {', '.join(missing)}",
+            hint=did_you_mean(
+                missing[0], subject.columns, otherwise=f"columns: {', '.join(subject.columns)}"
+            ),
+        )
     if terms.columns == ():
         raise UsageError("no column is named", hint="leave --columns out to ask for all")
     if terms.clear and (terms.columns is None or terms.seconds > CLEAR_SECONDS):

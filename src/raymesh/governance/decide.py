@@ -23,6 +23,7 @@ from raymesh.governance.model import (
     Decision,
     Deny,
     Grant,
+    Policy,
     Principal,
     ReadPlan,
     Target,
@@ -106,6 +107,20 @@ def visible(  # noqa: PLR0917  # all that a decision depends on, and nothing els
     return tuple(t for t in targets if _sees(asking, t, agreed))
 
 
+def not_in_force(
+    principal: Principal, target: Target, asked: Asked, bundle: Bundle, now: datetime
+) -> tuple[Policy, ...]:
+    """Policies about reader and table that do not hold at `now`: over, or not begun. For those who write rules."""
+    try:
+        asking = _asking(principal, asked, bundle, now)
+    except RefusedError:
+        return ()
+    about = [*asking.index.in_domain(target.domain, principal.groups)]
+    if target.product in asking.index.by_product:
+        about += asking.index.by_product[target.product].of(principal.groups)
+    return tuple(p for p in about if not asking.holds(p) and asking.concerns(p, generous=False))
+
+
 def _sees(asking: Asking, target: Target, agreed: Mapping[tuple[str, str], Sequence[Grant]]) -> bool:
     try:
         return sees(asking, target, agreed.get((target.product, target.port), ()))
@@ -134,9 +149,14 @@ def _check_purpose(principal: Principal, asked: Asked, bundle: Bundle) -> None:
     if purpose is None:
         return
     if bundle.purposes and purpose not in bundle.purposes:
-        raise RefusedError("purpose", "there is no such purpose")
+        raise RefusedError("purpose", f"there is no purpose {purpose}; {_approved(principal)}")
     if purpose not in principal.purposes:
-        raise RefusedError("purpose", f"{principal.id} is not approved for that purpose")
+        raise RefusedError("purpose", f"{principal.id} is not approved for {purpose}; {_approved(principal)}")
+
+
+def _approved(principal: Principal) -> str:
+    """The reader's own purposes, which are no secret to the reader."""
+    return f"approved: {', '.join(sorted(principal.purposes)) or 'none'}"
 
 
 def _decision(asking: Asking, target: Target, found: Resolution) -> Decision:

@@ -1,4 +1,4 @@
-"""Attacks on the policies themselves, by their numbers in docs/security/threat-model.md."""
+"""Attacks on the policies themselves, by their numbers in docs/security/attack-catalogue.md."""
 
 from __future__ import annotations
 
@@ -172,6 +172,15 @@ def test_d7_a_domain_grants_nothing_that_is_not_delegated() -> None:
     assert set(masks(plan(own, delegated, what=what))) == {"region"}
 
 
+def test_d7_a_delegation_withholds_columns_by_name_and_clear_data() -> None:
+    own = policy("own", "grant", origin="orders")
+    withheld = policy("d", "delegate", what={"columns": ["email"]})
+    assert set(masks(plan(own, withheld))) == set(masks(plan(OPEN))) - {"email"}
+    clear, asked = policy("own", "grant", origin="orders", **CLEAR), Asked("read_clear", purpose="reporting")
+    assert denial(clear, policy("d", "delegate"), asked=asked).code == "no-grant"
+    assert masks(plan(clear, policy("d", "delegate", action="read_clear"), asked=asked))
+
+
 def test_d7_a_domains_rules_end_at_its_border() -> None:
     foreign = policy("theirs", "deny", origin="customer")
     assert masks(plan(OPEN, foreign))
@@ -225,6 +234,46 @@ def test_d12_an_exception_needs_two_others_a_reason_and_an_end(changed) -> None:
     assert set(masks(found).values()) == {m.Raw()}
     assert found.valid_until <= NOW + HOUR
     assert set(masks(plan(OPEN, floor, replace(sound, **changed))).values()) == {m.Null()}
+
+
+UNSOUND = [
+    {"approved_by": ("carl",)},
+    {"reason": ""},
+    {"expires_at": None},
+    {"approved_by": ("anna", "carl")},
+]
+
+
+@pytest.mark.parametrize("changed", UNSOUND)
+def test_d12_a_grant_by_an_exception_that_is_not_sound_is_none(changed) -> None:
+    floor = policy("floor", "mask", mask=m.Null())
+    said = {
+        "exception_to": ("floor",),
+        "approved_by": ("carl", "dora"),
+        "reason": "x",
+        "expires_at": NOW + HOUR,
+    }
+    assert plan(policy("out", "grant", **said), floor)
+    assert denial(policy("out", "grant", **(said | changed)), floor).code == "no-grant"
+
+
+@pytest.mark.parametrize("who", [{"purposes": ["research"]}, {"attributes": {"level": ["high"]}}])
+def test_d12_an_exception_for_a_purpose_or_an_attribute_is_for_those_who_have_it(who) -> None:
+    """Rules that hide are read generously; what lifts them is not, though it is a mask too."""
+    floor = policy("floor", "mask", mask=m.Null())
+    out = policy("out", "mask", who=who, mask=m.Raw(), exception_to=("floor",), approved_by=("carl", "dora"),
+                 reason="x", expires_at=NOW + HOUR)  # fmt: skip
+    assert set(masks(plan(OPEN, floor, out, asked=Asked())).values()) == {m.Null()}
+    has = replace(person(attributes={"level": "high"}), purposes=frozenset(("research",)))
+    assert set(masks(plan(OPEN, floor, out, who=has, asked=Asked(purpose="research"))).values()) == {m.Raw()}
+
+
+def test_d12_an_exception_for_a_tag_leaves_columns_that_have_another_one_too() -> None:
+    what = target(column("a", tags=("pii",)), column("b", tags=("pii", "confidential")))
+    floor = policy("floor", "mask", mask=m.Null())
+    out = policy("out", "mask", mask=m.Raw(), what={"tags": ["pii"]}, exception_to=("floor",),
+                 approved_by=("carl", "dora"), reason="x", expires_at=NOW + HOUR)  # fmt: skip
+    assert masks(plan(OPEN, floor, out, what=what)) == {"a": m.Raw(), "b": m.Null()}
 
 
 def test_d12_the_last_policy_gone_leaves_a_closed_mesh() -> None:
@@ -295,6 +344,62 @@ def test_clear_data_takes_purpose_reason_and_a_short_time(changed) -> None:
     assert denial(policy("g", "grant", **(CLEAR | changed)), masked, OPEN, asked=asked).code == "no-grant"
 
 
+def test_an_action_that_is_none_is_denied_whatever_was_agreed() -> None:
+    short = NOW + timedelta(hours=8)
+    for agreed in (grant(), grant(action="read_clear", not_before=NOW, expires_at=short)):
+        for action in ("write", "READ", ""):
+            asked = Asked(action, purpose="reporting")
+            assert denial(OPEN, asked=asked, grants=[agreed]).code == "unknown-action"
+
+
+def test_clear_data_by_agreement_takes_an_agreement_about_it_and_a_short_one() -> None:
+    asked, nothing = Asked("read_clear", purpose="reporting"), policy("x", "mask", mask=m.Null())
+    day = {"action": "read_clear", "not_before": NOW, "expires_at": NOW + timedelta(hours=24)}
+    assert set(masks(plan(nothing, asked=asked, grants=[grant(**day)])).values()) == {m.Raw()}
+    longer = day | {"expires_at": NOW + timedelta(hours=25)}
+    for other in (grant(**longer), grant()):
+        assert denial(nothing, asked=asked, grants=[other]).code == "no-grant"
+
+
+def test_an_agreement_for_a_group_is_for_its_members() -> None:
+    nothing = policy("x", "mask", mask=m.Raw())
+    agreed = grant(principals=frozenset(), groups=frozenset(("analysts",)))
+    assert plan(nothing, who=person("bert", groups=("analysts",)), grants=[agreed])
+    assert denial(nothing, who=person("bert", groups=("others",)), grants=[agreed]).code == "no-grant"
+
+
+def test_columns_that_are_alike_keep_masks_of_their_own() -> None:
+    """Answers are shared between columns with the same tags and type, except where a rule names one of them."""
+    one = column("a")
+    what = target(one, replace(one, id=2, name="b"), replace(one, id=3, name="c"))
+    for name in "abc":
+        named = policy("m", "mask", what={"columns": [name]}, mask=m.Null())
+        assert masks(plan(OPEN, named, what=what)) == {n: m.Null() if n == name else m.Raw() for n in "abc"}
+    bare = column("a", tags=(), classified=True)
+    untagged = target(bare, replace(bare, id=2, name="b"))
+    tokens = masks(plan(OPEN, policy("m", "mask", mask=m.Token("")), what=untagged))
+    assert tokens["a"] != tokens["b"]
+
+
+def test_an_agreement_shows_the_rows_that_were_agreed() -> None:
+    found = plan(policy("x", "mask", mask=m.Raw()), grants=[grant(rows="region = 'EU'")])
+    assert found.view.rows == e.Compare("=", e.Column(("region",)), e.Value("EU"))
+
+
+def test_of_two_agreements_the_smaller_budget_is_what_is_left() -> None:
+    both = [grant(id="a", rows_left=9), grant(id="b", rows_left=4), grant(id="c")]
+    assert plan(policy("x", "mask", mask=m.Raw()), grants=both).rows_left == 4
+
+
+def test_asking_for_no_column_is_not_asking_for_all() -> None:
+    assert denial(OPEN, asked=Asked(columns=(), purpose="reporting")).code == "column"
+
+
+def test_groups_or_purposes_that_are_not_known_are_not_none() -> None:
+    for unknown in ({"groups": None}, {"groups": "analysts"}, {"purposes": None}):
+        assert denial(OPEN, who=replace(person(), **unknown)).code == "identity"
+
+
 def test_clear_data_still_keeps_to_restrictions_denials_and_absent_columns() -> None:
     clear, asked = policy("g", "grant", **CLEAR), Asked("read_clear", purpose="reporting")
     limited = plan(clear, policy("r", "restrict", rows="region = 'EU'"), asked=asked)
@@ -328,6 +433,8 @@ def test_purposes_are_claimed_approved_allowed_and_consented() -> None:
     assert denial(OPEN, what=what, purposes=frozenset(("research",))).code == "purpose"
     limited = replace(what, purposes=frozenset(("research",)))
     assert denial(OPEN, what=limited).code == denial(OPEN, what=limited, asked=Asked()).code == "purpose"
+    for asked in (FOR, Asked()):
+        assert denial(OPEN, what=replace(what, purposes=frozenset()), asked=asked).code == "purpose"
     consent = replace(what, consent={"reporting": "flag"})
     rows = [{"region": "EU", "flag": f} for f in (True, False, None)]
     assert [row is not None for row in seen(plan(OPEN, what=consent), rows)] == [True, False, False]
@@ -458,3 +565,29 @@ def test_an_exception_for_some_columns_leaves_rules_about_the_others() -> None:
     assert plan(OPEN, about, out, what=what, who=bert).view.rows == EVERY_ROW
     assert denial(OPEN, policy("never", "deny"), out, what=what, who=bert).code == "denied"
     assert plan(OPEN, policy("never", "deny", what={"tags": ["pii"]}), out, what=what, who=bert)
+
+
+def test_d11_one_is_not_true() -> None:
+    who = {"attributes": {"level": [True]}}
+    assert masks(plan(policy("g", "grant", who=who), who=person(attributes={"level": True})))
+    assert denial(policy("g", "grant", who=who), who=person(attributes={"level": 1})).code == "no-grant"
+
+
+def test_d12_an_exception_that_names_an_approver_is_none_for_anybody() -> None:
+    floor = policy("floor", "mask", mask=m.Null())
+    said = {**EXCEPTION, "approved_by": ("carl", "dora"), "mask": m.Raw(), "exception_to": ("floor",)}
+    bert = person("bert")
+    sound = policy("out", "mask", who={"principals": ["bert"]}, **said)
+    assert set(masks(plan(OPEN, floor, sound, who=bert)).values()) == {m.Raw()}
+    self_serving = policy("out", "mask", who={"principals": ["bert", "carl"]}, **said)
+    assert set(masks(plan(OPEN, floor, self_serving, who=bert)).values()) == {m.Null()}
+
+
+def test_d3_two_rules_of_one_name_are_not_relied_on() -> None:
+    assert denial(OPEN, policy("same", "grant"), policy("same", "mask", mask=m.Null())).code == "undecidable"
+
+
+def test_a_mask_for_tags_and_names_means_columns_with_both() -> None:
+    what = target(column("a", tags=("pii",)), column("b", tags=("pii",)), column("c"))
+    both = policy("m", "mask", what={"tags": ["pii"], "columns": ["a", "c"]}, mask=m.Null())
+    assert masks(plan(OPEN, both, what=what)) == {"a": m.Null(), "b": m.Raw(), "c": m.Raw()}

@@ -48,7 +48,11 @@ def test_f2_a_plan_ends_with_whatever_it_rests_on_first() -> None:
     assert until(policy("x", "mask", mask=m.Raw()), grants=[grant(expires_at=soon)]) == soon
     own = policy("own", "grant", origin="orders")
     assert until(own, policy("d", "delegate", expires_at=soon)) == soon
+    assert until(policy("own", "grant", origin="orders", expires_at=soon), policy("d", "delegate")) == soon
     assert until(OPEN, policy("later", "deny", not_before=soon)) == soon
+    lifted = policy("out", "mask", mask=m.Raw(), exception_to=("floor",), approved_by=("carl", "dora"),
+                    reason="migration 7", expires_at=soon)  # fmt: skip
+    assert until(OPEN, policy("floor", "mask", mask=m.Null()), lifted) == soon
     assert until(OPEN, policy("other", "deny", not_before=soon, who={"groups": ["others"]})) > soon
 
 
