@@ -203,8 +203,10 @@ def test_a_driver_killed_while_its_tasks_run_leaves_nothing_that_maintenance_doe
     maintained(root)
 
 
+@pytest.mark.usefixtures("long")
 def test_pressure_on_the_object_store_spills_and_changes_nothing(three: Nodes, tmp_path: Path) -> None:
-    rows = 3_000_000
+    """Both sides of a join are exchanged; fewer rows would be joined in one task, which spills nothing."""
+    rows = 12_000_000
     root = mesh_of(tmp_path / "mesh", three.address, rows=rows)
     sql = (
         "SELECT a.id, count(*)::bigint AS value FROM shop.rows a JOIN shop.rows b ON a.id = b.id "
@@ -213,6 +215,9 @@ def test_pressure_on_the_object_store_spills_and_changes_nothing(three: Nodes, t
     write_product(root, "shop.made", COLUMNS, sql=sql)
     report = run(root)
     assert report.status == "published", report.reason
+    evidence = used(root)
+    assert evidence["tasks"] > 2, evidence
+    assert evidence["bytes_spilled"] > 0, evidence
     with raymesh.Mesh.load(root) as mesh:
         (found,) = mesh.sql(
             "SELECT count(*) AS n, count(DISTINCT id) AS ids, min(value) AS low, max(value) AS high FROM shop.made"

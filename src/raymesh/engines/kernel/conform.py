@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from raymesh.engines.kernel.types import UNTYPED, UnstorableTypeError, from_duckdb, misfit
+from raymesh.engines.kernel.types import REFUSED, UNTYPED, UnstorableTypeError, from_duckdb, misfit
 from raymesh.errors import BreakingChangeError, ConformError, SourceSpan
 from raymesh.spec.physical import logical_accepts
-from raymesh.spec.types import Field, List, Map, Struct, TableSchema, Type
+from raymesh.spec.types import Field, List, Map, Primitive, Struct, TableSchema, Type
 from raymesh.spi.scan_sql import type_text
 
 if TYPE_CHECKING:
@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 class Conformed:
     """The table's columns with field ids, and per column of it the column of the data it is cast from.
 
-    `changes` say how the table differs from its previous version.
+    `changes` say how the table differs from its previous version. `untyped` are columns that hold only NULL and
+    whose type only stands in for the one that other parts of the table have.
     """
 
     schema: TableSchema
     sources: tuple[str, ...]
     changes: tuple[Change, ...] = ()
+    untyped: tuple[str, ...] = ()
 
     def casts(self) -> tuple[tuple[str, str, str], ...]:
         """(column of the data, SQL type, column of the table) in table order."""
@@ -38,8 +40,9 @@ class Conformed:
         )
 
 
-def conform(shape: Shape, output: Output) -> Conformed:
-    """Decide the exact columns of `output`.
+def conform(shape: Shape, output: Output, *, stand_in: bool = False) -> Conformed:
+    """Decide the exact columns of `output`. With `stand_in` a column that holds only NULL, and whose type nothing
+    promises, is not refused but gets some type: `shape` is a part of the table, and another part may know better.
 
     Names match without regard to case and leave as the contract writes them, in its order. Without promises
     every column is kept. Raises ConformError that lists every problem, BreakingChangeError when readers of
@@ -50,21 +53,52 @@ def conform(shape: Shape, output: Output) -> Conformed:
     promises = {p.name.casefold(): p for p in output.promises}
     fields: list[Field] = []
     sources: list[str] = []
+    standing = _standing_in(shape, output) if stand_in else {}
     for key, promise in promises.items():
         if key not in found:
             problems.append(_missing(promise, shape.columns, _maker(output)))
+            continue
+        if key in standing:
+            fields.append(replace(standing[key], doc=promise.doc))
+            sources.append(found[key][0])
             continue
         _collect(_promised, (*found[key], promise), fields, sources, problems)
     extra = [pair for key, pair in found.items() if key not in promises]
     for name, kind in extra:
         if promises:
             problems.append(_unasked(name, _maker(output)))
+        elif name.casefold() in standing:
+            fields.append(standing[name.casefold()])
+            sources.append(name)
         else:
             _collect(_unpromised, (name, kind), fields, sources, problems)
     problems += _layout(output, fields) if not problems else []
     if problems:
         raise _refusal(output, problems)
-    return _evolved(output, fields, tuple(sources))
+    untyped = tuple(f.name for f in standing.values())
+    return replace(_evolved(output, fields, tuple(sources)), untyped=untyped)
+
+
+def conform_parts(parts: Sequence[Conformed], output: Output) -> Conformed:
+    """The columns of a table of which `parts` were conformed apart: an untyped column has the type that the first
+    part that knows it says. Raises ConformError for a column that is untyped in all of them."""
+    known = {f.name: f for p in reversed(parts) for f in p.schema if f.name not in p.untyped}
+    names = parts[0].schema.names
+    if missing := [n for n in names if n not in known]:
+        raise _refusal(output, [f"column {n!r}: {REFUSED[UNTYPED]}" for n in missing])
+    return _evolved(output, [known[n] for n in names], tuple(names))
+
+
+def _standing_in(shape: Shape, output: Output) -> dict[str, Field]:
+    """Fields for untyped columns: of the type in the previous version, so that no reader seems to lose anything."""
+    before = {f.name.casefold(): f.type for f in output.previous} if output.previous else {}
+    promises = {p.name.casefold(): p for p in output.promises}
+    found = {}
+    for name, kind in zip(shape.columns, shape.types, strict=True):
+        promise = promises.get(key := name.casefold())
+        if kind.id == UNTYPED and (promise is None or promise.type is None):
+            found[key] = Field(promise.name if promise else name, before.get(key, Primitive("string")))
+    return found
 
 
 def _collect(

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 65_536
 _QUEUED = 1
+_LOOKED_AHEAD = 8
+"""The share of the memory that batches may take which are read ahead for the types of columns."""
 _RESULT = "__raymesh_result"
 
 
@@ -93,13 +95,19 @@ def over_inputs(
 
 
 def stage_batches(
-    con: duckdb.DuckDBPyConnection, made: Iterator[pa.RecordBatch], plan: BuildPlan, target: Target
+    con: duckdb.DuckDBPyConnection,
+    made: Iterator[pa.RecordBatch],
+    plan: BuildPlan,
+    target: Target,
+    *,
+    stand_in: bool = False,
 ) -> tuple[Conformed, tuple[DataFile, ...]]:
-    """Conform and stage rows that were made elsewhere; the first batch decides the columns.
+    """Conform and stage rows that were made elsewhere; the first batch decides the columns, later ones the types of
+    those that hold only NULL in it (`conform` says what `stand_in` does when none does).
 
     Without any batch the contract decides them; raises ConformError when it does not fix every type.
     """
-    return _stage_stream(con, made, plan, target)
+    return _stage_stream(con, made, plan, target, stand_in=stand_in)
 
 
 def _as_view(result: Any, con: duckdb.DuckDBPyConnection, file: str) -> Rows | None:
@@ -138,19 +146,44 @@ def _at_least_one(rows: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator
 
 
 def _stage_stream(
-    con: duckdb.DuckDBPyConnection, made: Iterator[pa.RecordBatch], plan: BuildPlan, target: Target
+    con: duckdb.DuckDBPyConnection,
+    made: Iterator[pa.RecordBatch],
+    plan: BuildPlan,
+    target: Target,
+    *,
+    stand_in: bool = False,
 ) -> tuple[Conformed, tuple[DataFile, ...]]:
     """Conform and stage batches as they come; the first decides the columns."""
     output = target.output
+    schema, taken = _known(made, output, plan.limits.memory_bytes // _LOOKED_AHEAD)
+    con.register(_RESULT, schema.empty_table())
+    rows = registered(_RESULT)
+    conformed = conform(shape(con, rows), output, stand_in=stand_in)
+    con.unregister(_RESULT)
+    return conformed, _Writer(con, schema).write(chain(taken, made), conformed, plan, target)
+
+
+def _known(
+    made: Iterator[pa.RecordBatch], output: Output, most: int
+) -> tuple[pa.Schema, list[pa.RecordBatch]]:
+    """The types in which rows enter DuckDB, and the batches that were taken to know them: the first one, and more,
+    up to `most` bytes, while a column whose type nothing promises holds only NULL."""
     first = next(made, None)
     if first is None:
         first = _nothing(output)
+    taken, size = [first], first.nbytes
     schema = door_schema(first.schema, _promised_types(output.promises))
-    con.register(_RESULT, schema.empty_table())
-    rows = registered(_RESULT)
-    conformed = conform(shape(con, rows), output)
-    con.unregister(_RESULT)
-    return conformed, _Writer(con, schema).write(chain([first], made), conformed, plan, target)
+    while any(pa.types.is_null(f.type) for f in schema) and size <= most:
+        batch = next(made, None)
+        if batch is None:
+            break
+        taken.append(batch)
+        size += batch.nbytes
+        if batch.schema.names != schema.names:
+            break  # the door refuses it by name
+        later = door_schema(batch.schema, {})
+        schema = pa.schema([b if pa.types.is_null(a.type) else a for a, b in zip(schema, later, strict=True)])
+    return schema, taken
 
 
 def _nothing(output: Output) -> pa.RecordBatch:

@@ -36,7 +36,7 @@ _STORED: dict[str, Type] = {
     "blob": Primitive("binary"),
 }
 
-_REFUSED = {
+REFUSED = {
     "null": "it has no type because every value here is NULL; cast it, such as NULL::varchar, or promise it a "
     "physicalType in the contract",
     "timestamp_ns": "nanoseconds cannot be stored; cast it to TIMESTAMP (microseconds) in the transform",
@@ -49,6 +49,7 @@ _REFUSED = {
     "union": "unions cannot be stored; use a STRUCT with one member per alternative",
     "variant": "variants cannot be stored; cast it to a STRUCT or to VARCHAR in the transform",
 }
+"""Types no table can hold, with the advice."""
 
 UNTYPED = "null"
 """What DuckDB calls the type of a column that holds only NULL; it fits every promised type."""
@@ -77,7 +78,7 @@ def from_duckdb(t: Any, fallback: Type | None = None) -> Type:
         return Struct(tuple(_members(t.children, fallback)))
     if kind == "map":
         return _map(dict(t.children), fallback)
-    raise UnstorableTypeError(_REFUSED.get(kind, f"{t} cannot be stored; cast it in the transform"))
+    raise UnstorableTypeError(REFUSED.get(kind, f"{t} cannot be stored; cast it in the transform"))
 
 
 def _members(children: Sequence[tuple[str, Any]], fallback: Type | None) -> list[Field]:

@@ -186,7 +186,7 @@ class Work:
                 return None
             target = Target(self.output, plan.run_id, plan.storage, tasks.part_name(index()))
             with duck.session(plan.limits, ordered=bool(self.output.layout.sort_by)) as con, staging(target):
-                conformed, files = stage_batches(con, chain([first], made), plan, target)
+                conformed, files = stage_batches(con, chain([first], made), plan, target, stand_in=True)
         return tasks.part_of(plan, self.output, Written(conformed, files), used)
 
     def __call__(self, block: pa.Table) -> pa.Table:

@@ -204,7 +204,7 @@ class Staging:
         ordered = bool(self.output.layout.sort_by)
         with counted() as used, duck.session(self.plan.limits, ordered=ordered) as con, staging(target):
             made = iter(block.to_batches())
-            conformed, files = stage_batches(con, made, self.plan, target)
+            conformed, files = stage_batches(con, made, self.plan, target, stand_in=True)
         return batches.told(tasks.part_of(self.plan, self.output, Written(conformed, files), used))
 
 

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from raymesh.engines.kernel.conform import conform_parts
 from raymesh.engines.kernel.parting import parted, with_aside
 from raymesh.engines.kernel.quarantine import aside_target, discard, leaving_nothing, remove
 from raymesh.engines.kernel.watermark import watermark
@@ -94,7 +95,7 @@ class RayEngine:
             Calls(watch, scheduling.options(plan.limits), share) as calls,
         ):
             with watch.staging(target):
-                parts = _parts(plan, output, calls)
+                parts = typed(plan, output, _parts(plan, output, calls), calls)
             settle(plan, output, parts)
             used.add(calls.chosen)
             hands = RayHands(plan, output, calls, used)
@@ -209,6 +210,25 @@ def counted_apart(whole: Whole, limits: Limits, calls: Calls) -> tuple[Counted, 
     from raymesh.engines.ray.sql import Room, TaskHands
 
     return count_apart(whole, Room.of(limits), limits, TaskHands(calls, limits, "checks"))
+
+
+def typed(plan: BuildPlan, output: Output, parts: list[Part], calls: Calls) -> list[Part]:
+    """The parts with columns that some of them hold only NULL of in the types of the others.
+
+    Only parts with such columns are written anew, in tasks, from their files; user code is not called again.
+    Raises ConformError for a column that no part knows the type of.
+    """
+    if not any(p.conformed.untyped for p in parts):
+        return parts
+    if len({tuple(p.conformed.schema.names) for p in parts}) > 1:
+        return parts  # refused by name when they are put together
+    conformed = conform_parts([p.conformed for p in parts], output)
+    waiting = {at: p for at, p in enumerate(parts) if p.conformed.untyped}
+    refs = [calls.submit(tasks.retyped, plan, output, p, conformed, at) for at, p in waiting.items()]
+    made = dict(zip(waiting, calls.results(refs, "transform"), strict=True))
+    for at, part in made.items():
+        part.used.add(parts[at].used)
+    return [made.get(at, p) for at, p in enumerate(parts)]
 
 
 def settle(plan: BuildPlan, output: Output, parts: Sequence[Part]) -> None:

@@ -23,9 +23,10 @@ from raymesh.engines.kernel import storage as stores
 from raymesh.engines.kernel.build import Written, write_output
 from raymesh.engines.kernel.conform import Conformed, conform
 from raymesh.engines.kernel.fieldids import require_field_ids
+from raymesh.engines.kernel.inputs import bind_scan
 from raymesh.engines.kernel.measure import measure, measure_files
 from raymesh.engines.kernel.quarantine import part
-from raymesh.engines.kernel.query import Rows, shape
+from raymesh.engines.kernel.query import Rows, shape, view
 from raymesh.engines.kernel.watermark import newest
 from raymesh.engines.kernel.write import Target, stage, staging
 from raymesh.engines.ray.usage import Used, counted
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
     from raymesh.mesh.plan import BuildPlan, DataFile, Limits, Output
     from raymesh.quality.model import Check
     from raymesh.spi.engine import StagedOutput
+
+
+_PART = "the part"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +165,21 @@ def part_of(plan: BuildPlan, output: Output, written: Written, used: Used | None
         measured = measure_files(con, paths, schema, output.checks)
         last = newest(con, output, paths)
     return Part(written.conformed, written.files, measured, last, written.aside, used or Used())
+
+
+def retyped(plan: BuildPlan, output: Output, part: Part, conformed: Conformed, index: int) -> Part:
+    """The rows of `part` in files with the columns `conformed`, which know the types that stood in there.
+
+    What stood in holds only NULL, so no value changes. The files of `part` are not touched.
+    """
+    target = Target(output, plan.run_id, plan.storage, part_name(index))
+    ordered = bool(output.layout.sort_by)
+    with counted() as used, duck.session(plan.limits, ordered=ordered) as con, staging(target):
+        paths = tuple(f.path for f in part.files)
+        stores.attach(con, plan.storage, paths)
+        bind_scan(con, _PART, Scan(part.conformed.schema, paths))
+        files = stage(con, view(_PART), conformed, target, plan.limits)
+    return part_of(plan, output, Written(conformed, files), used)
 
 
 def merged(parts: Sequence[Part]) -> Measurements:

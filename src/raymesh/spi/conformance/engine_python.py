@@ -17,6 +17,7 @@ from raymesh.spi.conformance.engine_opened import (
     PYTHON_FILE,
     SQL_FILE,
     OpenedEngine,
+    column,
     columns,
     scan,
     short,
@@ -132,6 +133,38 @@ class PythonConformance(OpenedEngine):
         assert bench.rows(staged)[0]["t"].microsecond == 1
         with pytest.raises(ConformError, match="'t'"):
             bench.python(code.format(1001), columns(t="timestamp"), sql=NUMBERS)
+
+    @pytest.mark.parametrize("at", ["first", "last"])
+    @pytest.mark.parametrize("promised", [False, True])
+    def test_a_column_without_values_in_some_rows_has_the_type_of_the_others(
+        self, bench: Bench, at: str, promised: bool
+    ) -> None:
+        rows = 200_000
+        bench.inputs = {"d.a": scan(bench.sql(f"select range::bigint as a from range({rows})"))}
+        code = (
+            "import pyarrow as pa, pyarrow.compute as pc\n"
+            "def transform(batch):\n"
+            f"    full = (pc.min(batch['a']).as_py() > 0) == {at == 'first'}\n"
+            "    x = pa.array([1] * len(batch), pa.int32()) if full else pa.nulls(len(batch))\n"
+            "    return batch.append_column('x', x)\n"
+        )
+        promises = (*columns(a="bigint"), column("x", logical="integer")) if promised else ()
+        staged = bench.python(code, promises)
+        assert [(f.name, str(f.type)) for f in staged.schema] == [("a", "long"), ("x", "int")]
+        made = sorted(bench.rows(staged), key=lambda r: int(r["a"]))
+        assert [r["a"] for r in made] == list(range(rows))
+        assert {r["x"] for r in made} == {None, 1}
+        left = set(bench.staged_files()) - set(bench.inputs["d.a"].files)
+        assert left == {f.path for f in staged.files}
+
+    @pytest.mark.parametrize("rows", [5, 200_000])
+    def test_a_column_without_any_value_and_type_is_refused_by_name(self, bench: Bench, rows: int) -> None:
+        bench.inputs = {"d.a": scan(bench.sql(f"select range::bigint as a from range({rows})"))}
+        before = bench.staged_files()
+        code = "import pyarrow as pa\ndef transform(batch): return batch.append_column('x', pa.nulls(len(batch)))"
+        with pytest.raises(ConformError, match=r"'x'.*every value here is NULL"):
+            bench.python(code)
+        assert bench.staged_files() == before
 
     # failures of user code
 
