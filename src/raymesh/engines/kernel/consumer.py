@@ -37,6 +37,8 @@ _LOCKED = {
     "autoinstall_known_extensions": False,
     "allow_community_extensions": False,
     "python_enable_replacements": False,
+    "temp_directory": "",
+    "max_temp_directory_size": "0 bytes",
     "lock_configuration": True,
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     import duckdb
 
+_LOOK_SECONDS = 0.25
+
 
 @dataclass(slots=True)
 class Used:
@@ -25,7 +28,7 @@ class Used:
 
     `piece` is the input a task worked on at a time, `choices` say why that and other things were chosen.
     `retries` are attempts before the one that counts, `store` is the most that lay in each node's folder of
-    spilled objects when a task there began or ended. `notes` tell what made the build slower than it need be.
+    spilled objects while a task ran there (seen every quarter of a second). `notes` tell what made the build slower than it need be.
     """
 
     cpu_seconds: float = 0.0
@@ -87,15 +90,37 @@ def counted() -> Iterator[Used]:
     """Counts what this process uses while the block runs: one task."""
     used, began = Used(tasks=1), time.process_time()
     forgotten = _forget_peak()
-    used.saw(spilled_here())
     try:
-        yield used
+        with _spilling(used):
+            yield used
     finally:
         used.cpu_seconds += time.process_time() - began
         used.retries += _attempts_before()
-        used.saw(spilled_here())
         if forgotten:
             used.peak_memory = max(used.peak_memory, _peak())
+
+
+@contextmanager
+def _spilling(used: Used) -> Iterator[None]:
+    """Looks at what this node has spilled while the block runs: objects may come and go within a task."""
+    used.saw(spilled_here())
+    if _worker() is None:
+        yield
+        return
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(_LOOK_SECONDS):
+            used.saw(spilled_here())
+
+    looking = threading.Thread(target=look, name="raymesh-spilled", daemon=True)
+    looking.start()
+    try:
+        yield
+    finally:
+        over.set()
+        looking.join()
+        used.saw(spilled_here())
 
 
 def spilled_here() -> dict[str, int]:
