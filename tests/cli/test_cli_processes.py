@@ -85,6 +85,15 @@ def write_parquet(path: Path) -> None:
     duckdb.sql("SELECT i FROM range(10) t(i)").write_parquet(str(path))
 
 
+@pytest.mark.parametrize(
+    "words", [("read", "shop.orders"), ("run", "--refresh", "--quiet"), ("sql", "SELECT 1 AS one")]
+)
+def test_a_command_ends_without_words_of_its_libraries(built, words):
+    done = process(*words, cwd=built)
+    assert done.returncode == 0, done.stderr
+    assert "leaked" not in done.stdout + done.stderr
+
+
 def test_completing_a_product_imports_nothing_heavy(built):
     code = f"import sys; from raymesh.cli import main\ntry: main()\nfinally: print(set({HEAVY!r}) & set(sys.modules))"
     done = subprocess.run(

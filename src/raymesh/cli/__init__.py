@@ -9,10 +9,6 @@ def main() -> None:
 
     from raymesh.cli.app import run
 
-    # Loading libraries makes a million objects and next to no garbage, so it is looked for less often; and not in
-    # everything once more at the end, where the system frees it faster. Together a tenth of a short command.
+    # Loading libraries makes a million objects and next to no garbage, so it is looked for less often.
     gc.set_threshold(20_000, 10, 10)
-    try:
-        run()
-    finally:
-        gc.freeze()
+    run()
