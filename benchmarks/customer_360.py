@@ -106,23 +106,39 @@ def _against_dbt(mesh: Path, data: Path, scratch: Path, rounds: int) -> Iterator
     programs = venv("dbt", "dbt-core<1.11", "dbt-duckdb")
     project = write_dbt(scratch / "dbt", data)
 
-    def ours() -> float:
-        shutil.rmtree(mesh / ".raymesh", ignore_errors=True)
-        return process(raymesh("-C", str(mesh), "run", "--quiet")).wall
+    def ours(*words: str) -> float:
+        return process(raymesh("-C", str(mesh), "run", "--quiet", *words)).wall
 
     def theirs() -> float:
-        (project / "bench.duckdb").unlink(missing_ok=True)
         return process([str(programs / "dbt"), "build", "--profiles-dir", "."], cwd=project).wall
 
-    mine, dbt, ratio = alternate(ours, theirs, rounds)
-    yield Figure(
-        "the same as a whole process / `dbt build` with contract and tests",
-        f"{ratio:.2f}  ({mine:.2f} s / {dbt:.2f} s)",
-        "≤ 0.4, stretch 0.25",
-        ratio <= 0.4,
-        "raymesh's process creates state store and warehouse and commits to Iceberg; by profile about half of it is the "
-        "import of libraries (SQLAlchemy, pyarrow, pyiceberg, pydantic, sqlglot), the rest the query and its checks",
-    )
+    def ours_at_first() -> float:
+        shutil.rmtree(mesh / ".raymesh", ignore_errors=True)
+        return ours()
+
+    def theirs_at_first() -> float:
+        (project / "bench.duckdb").unlink(missing_ok=True)
+        shutil.rmtree(project / "target", ignore_errors=True)
+        return theirs()
+
+    for when, mine, other in (
+        ("first build, nothing there", ours_at_first, theirs_at_first),
+        ("built again", lambda: ours("--refresh"), theirs),
+    ):
+        mine_s, dbt_s, ratio = alternate(mine, other, rounds)
+        yield Figure(
+            f"the same as a whole process / `dbt build` with contract and tests: {when}",
+            f"{ratio:.2f}  ({mine_s:.2f} s / {dbt_s:.2f} s)",
+            "≤ 0.4, stretch 0.25",
+            ratio <= 0.4,
+            _WHY if ratio > 0.4 else "",
+        )
+
+
+_WHY = (
+    "raymesh publishes to Iceberg with evidence, dbt writes a table; by profile about half of raymesh's process is the "
+    "import of libraries (SQLAlchemy, pyarrow, pyiceberg, pydantic, sqlglot), the rest the query and its checks"
+)
 
 
 def write_mesh(root: Path, data: Path) -> Path:
