@@ -112,6 +112,7 @@ def test_a_worker_killed_after_it_staged_some_rows_leaves_none_twice(root: Path)
     assert_nothing_left(root)
 
 
+@pytest.mark.usefixtures("long")
 def test_a_lost_node_changes_nothing(root: Path, three: Nodes) -> None:
     """Every node has a task of the build when one of them is lost, with what its finished tasks had staged."""
     lost = three.add(num_cpus=1)

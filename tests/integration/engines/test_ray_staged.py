@@ -126,8 +126,8 @@ def test_a_key_that_one_task_takes_alone_is_warned_of_and_kept_as_evidence(
     from raymesh.actions.events import Event, Note
     from raymesh.engines.ray import sql
 
-    def skewed(*given: Any) -> Terrain:
-        return Terrain(*given, skew=1.5, skew_rows=10)
+    def skewed(*given: Any, **named: Any) -> Terrain:
+        return Terrain(*given, **named, skew=1.5, skew_rows=10)
 
     monkeypatch.setattr(sql, "SMALL", 0)
     monkeypatch.setattr(sql, "Terrain", skewed)

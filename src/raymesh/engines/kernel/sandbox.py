@@ -21,7 +21,7 @@ from raymesh.engines.kernel.failures import explain, translated
 from raymesh.engines.kernel.fieldids import require_field_ids
 from raymesh.engines.kernel.inputs import bind_registered
 from raymesh.engines.kernel.pushdown import predicate_of
-from raymesh.engines.kernel.query import user_query
+from raymesh.engines.kernel.query import shape, user_query
 from raymesh.engines.kernel.reading import BATCH_ROWS, scan_failure, select
 from raymesh.spi.statements import stoppable
 
@@ -97,6 +97,7 @@ class Box:
 
     def start(self, sql: str) -> pa.RecordBatchReader:
         rows = user_query(self.consumer, sql, _FILE)
+        shape(self.consumer, rows)  # binds it alone, so that errors name places of the text
         head = "SELECT * FROM "
         self._origin = rows.origin(len(head))
         try:
