@@ -216,7 +216,8 @@ def dataset_of(
     limit: int | None = None,
 ) -> Any:
     """The rows of a version that `allowed` let pass as a `ray.data.Dataset`, read lazily by tasks of the mesh's
-    cluster, while they still may be: that is decided again and again here. Raises AccessDeniedError, MissingExtraError without Ray, ClusterError, NotFoundError for an unknown column."""
+    cluster, while they still may be: that is decided again and again here. Raises AccessDeniedError,
+    MissingExtraError without Ray, ClusterError, NotFoundError for an unknown column."""
     from raymesh.actions.planning import reach
     from raymesh.spi import registry
 
