@@ -86,10 +86,11 @@ def write_parquet(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("read", "shop.orders"), ("run", "--refresh", "--quiet"), ("sql", "SELECT 1 AS one")]
+    "words", [("run", "--quiet"), ("read", "shop.orders"), ("sql", "SELECT 1 AS one")], ids=" ".join
 )
-def test_a_command_ends_without_words_of_its_libraries(built, words):
-    done = process(*words, cwd=built)
+def test_a_command_ends_without_words_of_its_libraries(request, words):
+    place = request.getfixturevalue("shop" if words[0] == "run" else "built")
+    done = process(*words, cwd=place)
     assert done.returncode == 0, done.stderr
     assert "leaked" not in done.stdout + done.stderr
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -171,6 +172,13 @@ def answering() -> bool:
 def lost() -> bool:
     """Whether the head of our cluster did not answer when it was last looked at."""
     return _pulse.silent is not None
+
+
+@contextmanager
+def staying() -> Iterator[bool]:
+    """Whether this process is connected to a cluster; inside, nobody connects or disconnects it."""
+    with _lock:
+        yield require_ray().is_initialized()
 
 
 def disconnect() -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import ray
 from ray.exceptions import GetTimeoutError, RayError
 
+from raymesh.engines.ray.cluster import staying
 from raymesh.errors import AccessDeniedError, MeshError
 
 if TYPE_CHECKING:
@@ -108,25 +109,24 @@ class Renewal:
 
     def __init__(self, again: Callable[[], datetime]) -> None:
         self._again = again
-        self.permit = Permit(_desk(), uuid.uuid4().hex)
+        self._line = _Line(_place())
+        self.permit = Permit(_desk(self._line.place), uuid.uuid4().hex)
         self._over = threading.Event()
         weakref.finalize(self, self._over.set)
-        until = self._renewed()
-        arguments = weakref.ref(self), self._over, until, self.permit
+        until = again().timestamp()
+        self._line.tell(self.permit.desk.renew, self.permit.id, until)
+        arguments = weakref.ref(self), self._over, until, self.permit, self._line
         threading.Thread(target=_renewing, args=arguments, name="raymesh-permit", daemon=True).start()
 
     def turn(self) -> float | None:
         """Decide anew; until when the permit holds now, None when it has ended."""
+        desk, permit = self.permit.desk, self.permit.id
         try:
-            return self._renewed()
+            until = self._again().timestamp()
         except AccessDeniedError as error:
-            self.permit.desk.end.remote(self.permit.id, error.message, error.hint)
+            self._line.tell(desk.end, permit, error.message, error.hint)
             return None
-
-    def _renewed(self) -> float:
-        until = self._again().timestamp()
-        self.permit.desk.renew.remote(self.permit.id, until)
-        return until
+        return until if self._line.tell(desk.renew, permit, until) else None
 
     def __deepcopy__(self, _: object) -> Renewal:
         return self
@@ -139,7 +139,9 @@ def _nothing() -> None:
     """What a renewal is in another process."""
 
 
-def _renewing(alive: weakref.ref[Renewal], over: threading.Event, until: float, permit: Permit) -> None:
+def _renewing(
+    alive: weakref.ref[Renewal], over: threading.Event, until: float, permit: Permit, line: _Line
+) -> None:
     """Renew in the middle of the time that is left, until the dataset is gone or may not be read."""
     while not over.wait(min(max((until - time.time()) / 2, _LEAST_WAIT), _MOST_WAIT)):
         renewal = alive()
@@ -149,27 +151,47 @@ def _renewing(alive: weakref.ref[Renewal], over: threading.Event, until: float, 
             renewed = renewal.turn()
         except MeshError:  # the state cannot be reached: not renewed, so tasks stop when the time has passed
             renewed = max(until, time.time() + 1)
-        except RayError:  # no cluster any more
-            return
         del renewal
         if renewed is None:
             over.wait()  # why it ended stays known while somebody may ask
             break
         until = renewed
-    try:
-        permit.desk.forget.remote(permit.id)
-    except RayError:  # no cluster any more, and nothing to forget
-        return
+    line.tell(permit.desk.forget, permit.id)
+
+
+def _place() -> tuple[str, str]:
+    """Where this process is connected, and as which job."""
+    context = ray.get_runtime_context()
+    return context.get_node_id(), context.get_job_id()
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """What is told over it arrives while this process is connected to the cluster it was at `place`.
+
+    A call that finds no cluster would make Ray start one, or join another.
+    """
+
+    place: tuple[str, str]
+
+    def tell(self, method: Any, *arguments: Any) -> bool:
+        """Call a method of an actor without waiting for its answer; whether there was somebody to tell."""
+        with staying() as connected:
+            if not connected or _place() != self.place:
+                return False
+            try:
+                method.remote(*arguments)
+            except RayError:
+                return False
+            return True
 
 
 _desks: dict[tuple[str, str], Any] = {}
 _lock = threading.Lock()
 
 
-def _desk() -> Any:
+def _desk(place: tuple[str, str]) -> Any:
     """The desk of this process on the cluster it is connected to; it ends with the process."""
-    context = ray.get_runtime_context()
-    place = context.get_node_id(), context.get_job_id()
     with _lock:
         if place not in _desks:
             _desks.clear()  # of clusters that are not there any more
