@@ -98,22 +98,6 @@ def nodes(home: Path, count: int = 3, **head: Any) -> Iterator[Nodes]:
             cluster.connect(RayEngineSpec.model_construct(cpus=2, object_store=200 << 20))
 
 
-def forget_dead_drivers(cluster: Nodes) -> None:
-    """Let the next build have every processor of `cluster`.
-
-    Ray Data keeps what a pipeline asked for a while after its driver was killed, and gives living pipelines whole
-    processors of each node's rest only: of nodes with one processor, none.
-    """
-    from raymesh.engines.ray import cluster as connection
-    from raymesh.spec.mesh import RayEngineSpec
-
-    connection.connect(RayEngineSpec.model_construct(address=cluster.address))
-    ray = connection.require_ray()
-    name = "AutoscalingCoordinator"
-    if {"name": name, "namespace": name} in ray.util.list_named_actors(all_namespaces=True):
-        ray.kill(ray.get_actor(name, namespace=name))
-
-
 def mesh_of(root: Path, address: str | None, *, rows: int = ROWS, **extra: Any) -> Path:
     """A mesh on the cluster with `shop.rows`, already published."""
     engines = {"default": "ray", "ray": {"address": address} if address else {}}

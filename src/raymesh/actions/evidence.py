@@ -133,8 +133,8 @@ def rows_set_aside(judged: Sequence[Judged]) -> int:
     return sum(f.rows for j in judged if j.staged.quarantine for f in j.staged.quarantine.files)
 
 
-def version(judged: Judged, staged: StagedChange, decision: Decision, run: Run) -> Version:
-    """The version that a publish makes of one output."""
+def version(judged: Judged, staged: StagedChange | None, decision: Decision, run: Run) -> Version:
+    """The version that a publish makes of one output; with nothing staged, without table metadata and snapshot."""
     output = judged.output
     current = decision.current.get(output.port)
     contract = decision.contracts[output.port]
@@ -146,8 +146,8 @@ def version(judged: Judged, staged: StagedChange, decision: Decision, run: Run) 
         kind="publish",
         table=output.table,
         run_id=run.run_id,
-        snapshot_id=staged.snapshot_id,
-        metadata_location=staged.metadata_location,
+        snapshot_id=staged.snapshot_id if staged else 0,
+        metadata_location=staged.metadata_location if staged else "",
         schema=judged.staged.schema.to_json(),
         contract=contract.document,
         contract_version=contract.version,

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from raymesh.actions.evidence import version
 from raymesh.quality.measured import measured
-from raymesh.spi.state import Run, Version
 
 if TYPE_CHECKING:
     from raymesh.actions.build import Judged
     from raymesh.actions.planning import Decision
     from raymesh.errors import GovernanceError
+    from raymesh.spi.state import Run, Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,30 +55,8 @@ class OpenGate:
 
 def would_be(judged: Judged, decision: Decision, run: Run) -> Version:
     """The version as far as facts look at it; it has no table and no snapshot yet."""
-    output, staged = judged.output, judged.staged
-    current = decision.current.get(output.port)
-    kept = output.kept
-    aside = output.quarantine.kept if output.quarantine else None
-    set_aside = (aside.rows if aside else 0) + (
-        sum(f.rows for f in staged.quarantine.files) if staged.quarantine else 0
-    )
-    found = measured(staged.measurements.files.values(), judged.verdict.results, set_aside)
-    return Version(
-        product=decision.product,
-        port=output.port,
-        number=current.number + 1 if current else 1,
-        kind="publish",
-        table=output.table,
-        run_id=run.run_id,
-        snapshot_id=0,
-        metadata_location="",
-        schema=staged.schema.to_json(),
-        contract=decision.contracts[output.port].document,
-        contract_version=decision.contracts[output.port].version,
-        rows=(kept.rows if kept else 0) + sum(f.rows for f in staged.files),
-        bytes=(kept.bytes if kept else 0) + sum(f.bytes for f in staged.files),
-        fingerprint=run.fingerprint,
-        published_at=datetime.now(UTC),  # replaced by the moment of judging
-        quality_score=judged.verdict.score,
-        governance=found.to_json(),
-    )
+    staged, aside = judged.staged.quarantine, judged.output.quarantine
+    kept = aside.kept.rows if aside and aside.kept else 0
+    set_aside = kept + (sum(f.rows for f in staged.files) if staged else 0)
+    found = measured(judged.staged.measurements.files.values(), judged.verdict.results, set_aside)
+    return replace(version(judged, None, decision, run), governance=found.to_json())

@@ -58,12 +58,21 @@ def own_token() -> Path:
 
 
 def use_own_token() -> None:
-    """Make this process, and clusters that it starts, use `own_token()`; unless the user chose otherwise."""
+    """Make this process, and clusters that it starts, use `own_token()`; unless the user chose otherwise.
+
+    Raises ClusterError when the file that the user named cannot be read, StorageError as `own_token`.
+    """
     if os.environ.get(MODE, "token").lower() != "token":
         return
     os.environ[MODE] = "token"
-    if not (os.environ.get(TOKEN) or os.environ.get(TOKEN_PATH)):
+    said = os.environ.get(TOKEN_PATH)
+    if not (os.environ.get(TOKEN) or said):
         os.environ[TOKEN_PATH] = str(own_token())
+    elif said and not os.environ.get(TOKEN) and not os.access(said, os.R_OK):
+        raise ClusterError(
+            f"{TOKEN_PATH} names {said}, which cannot be read",
+            hint=f"unset {TOKEN_PATH}, and raymesh makes a token of its own",
+        )
     _reread()
 
 
