@@ -23,6 +23,8 @@ from benchmarks.measure import HERE, Figure, alternate, process, tpch, venv
 
 TABLES = ("customer", "orders", "lineitem")
 LARGE = 10
+TURN = "turn"
+"""A resource of which the cluster has one: tasks that ask for it run one after another."""
 
 
 def run(rounds: int = 3) -> Iterator[Figure]:
@@ -50,7 +52,10 @@ def warm(scratch: Path, memory: str = "2GB") -> Iterator[None]:
     os.environ["RAYMESH_HOME"] = str(scratch / "home")
     known = before.get("PYTHONPATH", "")
     os.environ["PYTHONPATH"] = f"{HERE.parent}:{known}".rstrip(":")  # tasks call functions of this module
-    cluster.connect(RayEngineSpec.model_validate({"cpus": 2, "objectStore": memory}), root=str(scratch))
+    cluster.connect(
+        RayEngineSpec.model_validate({"cpus": 2, "objectStore": memory, "resources": {TURN: 1}}),
+        root=str(scratch),
+    )
     try:
         yield
     finally:
@@ -178,8 +183,8 @@ def _flags_of_lines(frame: Any) -> Any:
 # how the exchange grows
 
 
-def exchanged(sql: str, files: dict[str, Path], parallel: int, cpus: float = 1.0) -> float:
-    """Seconds of a query in stages with everything exchanged by tasks of `cpus` processors each, which use one."""
+def exchanged(sql: str, files: dict[str, Path], parallel: int, **options: Any) -> float:
+    """Seconds of a query in stages with everything exchanged by tasks of one processor, started with `options`."""
     from raymesh.engines.ray.analyse import Chances, analyse
     from raymesh.engines.ray.shares import sized_inputs
     from raymesh.engines.ray.staged import Terrain, run_staged
@@ -199,7 +204,7 @@ def exchanged(sql: str, files: dict[str, Path], parallel: int, cpus: float = 1.0
     contents = {i.name: i.content for i in inputs}
     terrain = Terrain(contents, sized, "/", {}, limits, limits, parallel)
     began = time.perf_counter()
-    run_staged(staged, terrain, _Tasks(cpus), lambda unit, _: (_count, unit))
+    run_staged(staged, terrain, _Tasks(options), lambda unit, _: (_count, unit))
     return time.perf_counter() - began
 
 
@@ -212,15 +217,19 @@ def _count(unit: Any, *tables: Any) -> int:
 class _Tasks:
     """Plain tasks."""
 
-    def __init__(self, cpus: float) -> None:
-        self._cpus = cpus
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._options = options
 
     def start(
         self, function: Callable[..., Any], unit: Any, tables: Any, returns: int, *, alone: bool
     ) -> list[Any]:
         import ray
 
-        found = ray.remote(function).options(num_returns=returns, num_cpus=self._cpus).remote(unit, *tables)
+        found = (
+            ray.remote(function)
+            .options(num_returns=returns, num_cpus=1, **self._options)
+            .remote(unit, *tables)
+        )
         return found if isinstance(found, list) else [found]
 
     def values(self, refs: Any, phase: str) -> list[Any]:
@@ -260,7 +269,7 @@ def _linear(scratch: Path, data: Path) -> Iterator[Figure]:
 def _workers(scratch: Path, data: Path) -> Iterator[Figure]:
     files = {"lines": data / "lineitem.parquet", "orders": data / "orders.parquet"}
     two, one, ratio = alternate(
-        lambda: exchanged(JOINED, files, 2), lambda: exchanged(JOINED, files, 2, cpus=2), 5
+        lambda: exchanged(JOINED, files, 2), lambda: exchanged(JOINED, files, 2, resources={TURN: 1}), 5
     )
     yield Figure(
         "the same join with two workers / with one",

@@ -51,6 +51,15 @@ def test_clusters_we_start_ask_for_our_token_unless_the_user_says_otherwise(
     )
 
 
+def test_a_token_file_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(access, "_reread", lambda: None)
+    monkeypatch.delenv(access.MODE, raising=False)
+    monkeypatch.setenv(access.TOKEN_PATH, str(tmp_path / "gone"))
+    with pytest.raises(ClusterError, match="gone, which cannot be read"):
+        access.use_own_token()
+    os.environ.pop(access.MODE, None)
+
+
 @pytest.mark.parametrize("address", ["nowhere", "host:", ":6379", "host:http"])
 def test_what_is_no_address_is_said_to_be_none(address: str) -> None:
     with pytest.raises(ClusterError, match="is no address of a cluster"):
