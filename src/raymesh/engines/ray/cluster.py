@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from raymesh.engines.ray import access, head
-from raymesh.engines.ray.quiet import HOOK, hooked, hush, hush_connected, hush_logs, keeping_handlers
+from raymesh.engines.ray.quiet import (
+    HOOK,
+    birth,
+    born_with,
+    hush,
+    hush_connected,
+    hush_logs,
+    keeping_handlers,
+)
 from raymesh.engines.ray.travel import Luggage, luggage
 from raymesh.errors import ClusterError, MissingExtraError
 from raymesh.spec.mesh import RayEngineSpec
@@ -246,7 +254,7 @@ def _start(ray: Any, spec: RayEngineSpec, root: Path) -> None:
     options["object_store_memory"] = spec.object_store
     options["object_spilling_directory"] = spill_folder(spec, root)
     options["resources"] = dict(spec.resources) or None
-    with keeping_handlers(), hooked():
+    with keeping_handlers(), born_with(birth(spec.cpus)):
         ray.init(
             address="local",
             include_dashboard=False,
