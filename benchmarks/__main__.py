@@ -18,12 +18,14 @@ from benchmarks import (
     memory,
     ray_customer_360,
     ray_map,
+    ray_scaling,
 )
 from benchmarks.measure import HERE, Figure, machine
 
 SUITES: dict[str, tuple[str, Callable[..., Iterator[Figure]]]] = {
     "customer_360": ("A governed product, TPC-H scale 1", customer_360.run),
     "ray_customer_360": ("SQL on a Ray cluster, TPC-H", ray_customer_360.run),
+    "ray_scaling": ("More processors than this machine has: a model", ray_scaling.run),
     "ray_map": ("A Python batch product on a Ray cluster", ray_map.run),
     "memory": ("More data than memory", memory.run),
     "contract": ("A contract over 20 million rows", contract.run),
