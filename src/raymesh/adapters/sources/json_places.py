@@ -156,7 +156,10 @@ def _no_object(files: FileSet, chosen: Sequence[SourceFile]) -> SourceError | No
 
 def no_records(files: FileSet) -> SourceError:
     """The error for files that hold nothing to take columns from."""
-    return files.settings.error("it holds no records to take columns from", "declare `columns`")
+    return files.settings.error(
+        "it holds no records to take columns from",
+        "a file with records tells them, and so does `columns` of a source",
+    )
 
 
 def _not_exact(
