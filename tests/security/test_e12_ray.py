@@ -153,6 +153,24 @@ def test_a_permit_ends_with_the_desk_that_says_until_when(ray_cluster: Cluster) 
         list(permit.guarding(lambda: [1]))
 
 
+def test_a_permit_speaks_to_no_other_cluster_and_starts_none(
+    ray_cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call of an actor without a connection would make Ray start a cluster, or join one."""
+    import ray
+
+    from raymesh.engines.ray import permits
+
+    said: list[Any] = []
+    method = SimpleNamespace(remote=lambda *told: said.append(told))
+    line = permits._Line(permits._place())
+    assert line.tell(method, 1)
+    assert not permits._Line(("another node", "another job")).tell(method, 2)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    assert not line.tell(method, 3)
+    assert said == [(1,)]
+
+
 def test_a_permit_lives_as_long_as_any_dataset_made_from_it(
     mesh: raymesh.Mesh, agreement: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
