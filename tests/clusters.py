@@ -23,7 +23,7 @@ def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
     os.environ.setdefault("RAYMESH_HOME", str(tmp_path_factory.mktemp("raymesh-home")))
     os.environ.update(
-        dict.fromkeys(SECRETS, "h1dden")
+        dict.fromkeys(SECRETS, "withheld")
     )  # workers have the environment of who starts the cluster
     spec = RayEngineSpec.model_construct(cpus=2, object_store=200 << 20)
     yield cluster.connect(spec, root=tmp_path_factory.mktemp("mesh"))

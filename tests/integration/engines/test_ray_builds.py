@@ -126,7 +126,7 @@ def test_h9_user_code_in_a_cluster_finds_no_secret_in_its_environment(
     def seen(plan: BuildPlan) -> set[str | None]:
         return {row["seen"] for row in bench.rows(bench.run(plan).outputs[0])}
 
-    assert seen(plan) == {"h1dden"}
+    assert seen(plan) == {"withheld"}
     assert seen(replace(plan, run_id="second", withheld=(secret,))) == {None}
 
 
