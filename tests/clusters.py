@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from raymesh.engines.ray.cluster import Cluster
 
+SECRETS = ("RAYMESH_TEST_SECRET_1", "RAYMESH_TEST_SECRET_2")
+
 
 @pytest.fixture(scope="session")
 def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
@@ -20,6 +22,9 @@ def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     from raymesh.spec.mesh import RayEngineSpec
 
     os.environ.setdefault("RAYMESH_HOME", str(tmp_path_factory.mktemp("raymesh-home")))
+    os.environ.update(
+        dict.fromkeys(SECRETS, "withheld")
+    )  # workers have the environment of who starts the cluster
     spec = RayEngineSpec.model_construct(cpus=2, object_store=200 << 20)
     yield cluster.connect(spec, root=tmp_path_factory.mktemp("mesh"))
     cluster.disconnect()

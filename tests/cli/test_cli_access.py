@@ -171,7 +171,11 @@ def test_bundles_are_signed_verified_and_listed(cli, asked, shop):
     assert cli("bundle", "key", str(shop / "key")).out.strip() == key
     conforms(cli("bundle", "sign", "--key", str(shop / "key"), "--output", "json").json)
     conforms(cli("bundle", "verify", "--output", "json").json)
-    assert cli("bundle", "sign", "--key", str(shop / "missing")).code == 1
+    lost = cli("bundle", "sign", "--key", str(shop / "missing"))
+    assert (lost.code, f"raymesh bundle key {shop / 'missing'} makes one" in lost.err) == (1, True)
+    (shop / "short").write_text("abc")
+    (shop / "short").chmod(0o600)
+    assert "secrets.token_hex(32)" in cli("bundle", "sign", "--key", str(shop / "short")).err
 
 
 def test_verbs_are_listed():

@@ -97,6 +97,10 @@ def test_explain_says_which_rule_is_over(cli: Cli, mesh: Path) -> None:
     words = ("policy", "explain", "customer.households", "--purpose", "reporting", "--as")
     told = cli(*words, "anna").out
     assert re.search(r"not in force: letters \(\S+base.yaml:\d+\), until 2026-01-01 00:00 UTC\n", told)
+    document = cli(*words, "anna", "--output", "json").json
+    conforms(document)
+    ended = {"policy": "letters", "not_before": None, "expires_at": "2026-01-01T00:00:00+00:00"}
+    assert document["not_in_force"] == [ended]
     assert "not in force" not in cli("policy", "explain", "customer.households", "--as", "ben").out
     file.write_text(file.read_text().replace("2026-01-01", "2999-01-01"))
     assert "not in force" not in cli(*words, "anna").out

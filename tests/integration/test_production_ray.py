@@ -23,9 +23,11 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # within Ray Data
 ]
 SECRET = "secret-of-tests"
+KEYS = {"accessKeyId": "${env:MESH_S3_KEY}", "secretAccessKey": "${env:MESH_S3_SECRET}"}
 DOUBLE = (
-    "from raymesh import batch\nimport pyarrow as pa\nimport pyarrow.compute as pc\n\n"
+    "import os\nfrom raymesh import batch\nimport pyarrow as pa\nimport pyarrow.compute as pc\n\n"
     "@batch(input='shop.rows')\ndef transform(rows: pa.Table) -> pa.Table:\n"
+    "    assert not {'MESH_S3_KEY', 'MESH_S3_SECRET'} & os.environ.keys()\n"
     "    return rows.set_column(1, 'value', pc.multiply(rows['value'], 2))\n"
 )
 
@@ -43,12 +45,11 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def root(address: str, s3_bucket: Bucket, postgres_url: str, tmp_path: Path) -> Path:
-    keys = {"accessKeyId": "${env:MESH_S3_KEY}", "secretAccessKey": "${env:MESH_S3_SECRET}"}
     write_mesh(
         tmp_path / "mesh",
         state=postgres_url,
         warehouse=f"{s3_bucket.address}/warehouse",
-        storage={"s3": {**s3_bucket.storage, **keys}},
+        storage={"s3": {**s3_bucket.storage, **KEYS}},
         engines={"default": "ray", "ray": {"address": address}},
     )
     return shop(tmp_path / "mesh")
@@ -109,7 +110,7 @@ def test_a_whole_mesh_lives_on_postgresql_s3_and_several_nodes(
     sent = watched_pickles(monkeypatch)
     assert set(statuses(root).values()) == {"published"}
     assert_said_nowhere(sent)
-    alone = shop(write_mesh(tmp_path / "alone"))
+    alone = shop(write_mesh(tmp_path / "alone", storage={"s3": KEYS}))
     assert set(statuses(alone).values()) == {"published"}
     assert tables(root) == tables(alone)
     assert set(statuses(root).values()) == {"unchanged"}

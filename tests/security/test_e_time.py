@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -142,6 +143,55 @@ def test_e6_a_policy_follows_a_column_into_versions_where_it_was_called_otherwis
     assert {r["area"] for r in before.to_pylist()} == {"EU"}
     assert "example.com" not in str(before.to_pylist())
     assert before["mail"].to_pylist() == now["email"].to_pylist()
+
+
+AGREED = {**COLUMNS, "agreed": {"physicalType": "boolean", "logicalType": "boolean", "tags": ["public"]}}
+BY_CONSENT = {
+    "name": "support-by-consent",
+    "effect": "grant",
+    "who": {"groups": ["support"]},
+    "what": {"products": [NAME]},
+    "rows": "agreed = true",
+}
+
+
+def publish_consents(root: Path, agreed: str) -> None:
+    """Publish the customers with who agreed to marketing, as the SQL `agreed` says."""
+    query = f"select *, {agreed} as agreed from source.raw"
+    contract = write_product(root, NAME, AGREED, sql=query) / "contract.yaml"
+    consent = {"property": "consent", "value": {"marketing": "agreed"}, "vendor": "raymesh"}
+    contract.write_text(json.dumps({**json.loads(contract.read_text()), "customProperties": [consent]}))
+    build(root)
+
+
+def test_i11_who_withdrew_consent_is_shown_in_no_version(tmp_path: Path) -> None:
+    root = write_governed_shop(tmp_path, policies=[*POLICIES[:2], BY_CONSENT, *POLICIES[4:]])
+    publish_consents(root, "true")
+    publish_consents(root, "id <> 4")
+    assert read(root, "anna", "marketing")["id"].to_pylist() == [2, 6, 8]
+    for who, purpose in (("anna", "marketing"), ("sam", "service")):
+        assert 4 not in read(root, who, purpose)["id"].to_pylist()
+        with pytest.raises(AccessDeniedError, match="does not say who still consents") as caught:
+            read(root, who, purpose, version=1)
+        assert caught.value.hint == "read the current version"
+    assert read(root, "otto", "audit", version=1).num_rows == 8  # nothing of it follows from consent
+
+
+def test_i11_a_stream_ends_when_a_later_version_may_say_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = write_governed_shop(tmp_path, [customer(2 * n) for n in range(150_000)])
+    publish_consents(root, "true")
+    monkeypatch.setattr(governed, "RECHECK", timedelta(0))
+    with raymesh.Mesh.load(root) as mesh:
+        by_consent = mesh.read(NAME, as_="anna", purpose="marketing").to_batches()
+        otherwise = mesh.read(NAME, as_="otto", purpose="audit").to_batches()
+        assert next(by_consent).num_rows
+        assert next(otherwise).num_rows
+        publish_consents(root, "id <> 4")
+        with pytest.raises(AccessDeniedError, match="changed while"):
+            list(by_consent)
+        assert sum(batch.num_rows for batch in otherwise) > 0
 
 
 def test_e7_what_is_exported_is_what_may_be_seen(

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import io
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import raymesh
 from governed_shops import NAME, governed_shop
-from meshes import write_mesh, write_source
+from lives import publish, rows
+from meshes import write_mesh, write_product, write_source
 from raymesh.engines.kernel import consumer
 from raymesh.engines.kernel.functions import FUNCTIONS, TABLE_FUNCTIONS
 from raymesh.engines.kernel.gate import require_select
 from raymesh.errors import DocumentsInvalidError, MeshError
 from raymesh.governance.audit import AuditRecord, seal
 from raymesh.mesh.plan import Limits
+from s3 import Bucket
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +55,47 @@ def test_h7_formats_that_can_hold_code_are_no_formats(tmp_path: Path, format_: s
     write_source(tmp_path, "shop.raw", f"x.{format_}", format_)
     with pytest.raises(DocumentsInvalidError):
         raymesh.Mesh.load(tmp_path)
+
+
+LOOK = """import os, pathlib
+import pyarrow as pa
+from raymesh import batch, product
+
+{head}
+def transform(rows: pa.Table) -> pa.Table:
+    started = pathlib.Path("/proc/self/environ").read_bytes().decode().split("\\0")
+    now = [f"{{name}}={{value}}" for name, value in os.environ.items()]
+    return pa.table({{"x": rows["x"].slice(0, 1), "seen": ["\\n".join(started + now)]}})
+"""
+HEADS = {"batch": "@batch(input='source.raw')", "whole": "@product(inputs={'rows': 'source.raw'})"}
+
+
+@pytest.mark.s3
+def test_h9_user_code_finds_no_secret_in_its_environment(
+    tmp_path: Path, s3_bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process reads the source with keys that are in no environment, and what is the user's own stays there."""
+    keys = {"accessKeyId": "${env:MESH_KEY}", "secretAccessKey": "${env:MESH_SECRET}"}
+    for name in ("MESH_KEY", "MESH_SECRET", "MESH_TOKENS", "MESH_CLUSTER", "RAYMESH_TOKEN", "RAY_AUTH_TOKEN"):
+        monkeypatch.setenv(name, "h1dden")
+    monkeypatch.setenv("OWN_API_KEY", "mine")
+    write_mesh(
+        tmp_path, keys={"tokens": "${env:MESH_TOKENS}"}, engines={"ray": {"token": "${env:MESH_CLUSTER}"}}
+    )
+    made = io.BytesIO()
+    pq.write_table(pa.table({"x": [1, 2]}), made)
+    address = s3_bucket.put("in/rows.parquet", made.getvalue())
+    write_source(tmp_path, "shop.raw", address, storage={**s3_bucket.storage, **keys})
+    for name, head in HEADS.items():
+        write_product(
+            tmp_path, f"shop.{name}", {"x": "bigint", "seen": "varchar"}, python=LOOK.format(head=head)
+        )
+    publish(tmp_path, jobs=1)
+    for name in HEADS:
+        ((x, seen),) = rows(tmp_path, f"shop.{name}")
+        assert x == 1
+        assert "h1dden" not in seen
+        assert {"OWN_API_KEY=mine", "PYTHONUNBUFFERED=1"} <= set(seen.split("\n"))
 
 
 def test_h13_no_key_and_no_nonce_seals_twice(shop: Path) -> None:

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from raymesh.actions.classify_values import DETECTORS, Detector
+from raymesh.actions.classify_sample import Found, look
 from raymesh.actions.infer_patterns import snake, tags_of_name
-from raymesh.actions.read import Pinned, pin, split_name
+from raymesh.actions.read import pin, split_name
 from raymesh.actions.targets import effective_tags
 from raymesh.governance.inheritance import NOTHING, Effective
-from raymesh.spec.classifications import Taxonomy, taxonomy
-from raymesh.spec.types import Decimal, Field, Primitive
+from raymesh.spec.classifications import Taxonomy, normal, taxonomy
+from raymesh.spec.types import Field, Primitive
 from raymesh.spi.classifications import Act
-from raymesh.spi.statements import stoppable
+from raymesh.spi.detector import Finding
 
 if TYPE_CHECKING:
-    import duckdb
-
     from raymesh.actions.workspace import Storage
-    from raymesh.mesh.plan import Scan
     from raymesh.spi.engine import Engine
 
 SAMPLE_ROWS = 10_000
-MOST_READ = 1_000_000
-"""Rows read at most to sample from, give or take a file."""
 BY_NAME = 0.6
 """How sure a name alone is; enough for a proposal, never for certainty."""
 ENOUGH = 0.5
@@ -103,15 +98,6 @@ class Proposals:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What detectors saw in the values of one column: different values, and by pattern the best detector with the
-    share of values it matched (0 for none)."""
-
-    values: int
-    matched: Mapping[str, tuple[Detector, float, bool]] = field(default_factory=dict)
-
-
 def mesh_taxonomy(storage: Storage) -> Taxonomy:
     """The taxonomy of a mesh: its governance document's, otherwise the built-in one."""
     from raymesh.actions.workspace import environment
@@ -152,77 +138,6 @@ def _open(acts: Sequence[Act], port: str) -> Iterator[Act]:
     return (a for a in acts if a.kind == "propose" and a.port == port and a.id not in answered)
 
 
-# what values say
-
-
-def look(engine: Engine, pinned: Pinned, rows: int) -> tuple[dict[str, Found], int]:
-    """What detectors see in a sample of a version, by column, and the size of the sample."""
-    import duckdb
-
-    settings: dict[str, Any] = {
-        "python_enable_replacements": False,
-        "autoinstall_known_extensions": False,
-        "threads": 2,
-    }
-    con = stoppable(duckdb.connect(config=settings))
-    try:
-        con.execute("SET TimeZone = 'UTC'")
-        names = [f.name for f in pinned.scan.schema if _has_text(f)]
-        if not names:
-            return {}, 0
-        con.register("published", engine.read(_some_files(pinned.scan), columns=names))
-        con.execute(
-            f"CREATE TABLE sample AS SELECT * FROM published USING SAMPLE reservoir({rows} ROWS) REPEATABLE (42)"
-        )
-        ((taken,),) = con.execute("SELECT count(*) FROM sample").fetchall()
-        return {n: detect(con, n) for n in names}, int(taken)
-    finally:
-        con.close()
-
-
-def _some_files(scan: Scan) -> Scan:
-    """Files all over the table, enough for `MOST_READ` rows: a sample must not take as long as the whole."""
-    count = len(scan.files)
-    if scan.rows <= MOST_READ or count < 2:
-        return scan
-    wanted = max(1, -(-count * MOST_READ // scan.rows))
-    chosen = tuple(scan.files[n * count // wanted] for n in range(wanted))
-    return replace(scan, files=chosen)
-
-
-def _has_text(f: Field) -> bool:
-    return isinstance(f.type, Decimal) or (
-        isinstance(f.type, Primitive) and f.type.name not in ("boolean", "binary")
-    )
-
-
-def detect(con: duckdb.DuckDBPyConnection, column: str) -> Found:
-    """What detectors see in a column of the table `sample`."""
-    quoted = '"' + column.replace('"', '""') + '"'
-    tests = ", ".join(f"count(*) FILTER (WHERE {d.test}), {_whole(d)}" for d in DETECTORS)
-    sql = (
-        f"WITH v AS (SELECT DISTINCT trim({quoted}::VARCHAR) AS c FROM sample WHERE {quoted} IS NOT NULL) "
-        f"SELECT count(*), {tests} FROM v WHERE c <> ''"
-    )
-    ((values, *rest),) = con.execute(sql).fetchall()
-    found: dict[str, tuple[Detector, float, bool]] = {}
-    for index, detector in enumerate(DETECTORS):
-        count, whole = rest[2 * index], bool(rest[2 * index + 1])
-        share = count / values if values else 0.0
-        holds = whole and count >= detector.least and share >= detector.share
-        before = found.get(detector.pattern)
-        if before is None or (holds, share) > (before[2], before[1]):
-            found[detector.pattern] = (detector, share, holds)
-    return Found(int(values), found)
-
-
-def _whole(d: Detector) -> str:
-    """The condition over matching values alone."""
-    if d.whole == "TRUE":
-        return "TRUE"
-    return f"(SELECT coalesce({d.whole}, FALSE) FROM v WHERE c <> '' AND {d.test})"
-
-
 # names and values together
 
 
@@ -232,22 +147,30 @@ def suggest(column: Field, found: Found, known: Taxonomy) -> tuple[Suggestion, .
     other = _NUMBERS_THAT_ARE_NOT.search(plain) is not None
     by_name = [] if other else list(_by_name(column, known))
     best: dict[str, Suggestion] = {}
-    for pattern, (detector, share, holds) in found.matched.items():
-        tag = _tag_for(pattern, known)
-        if tag is None or not holds:
-            continue
-        named = tag in by_name
-        sure = detector.confidence * (0.6 if other else 1.0)
+    for finding in _by_values(found, known):
+        tag, named = finding.tag, finding.tag in by_name
+        sure = finding.confidence * (0.6 if other else 1.0)
         sure = 1 - (1 - sure) * (1 - BY_NAME) if named else sure
-        words = f"{share:.0%} of {found.values:,} different values are {detector.words}"
+        words = f"{finding.share:.0%} of {found.values:,} different values are {finding.words}"
         words += ", and the name says so" if named else (", but the name speaks against it" if other else "")
-        best[tag] = Suggestion(tag, round(sure, 2), words)
+        if tag not in best or sure > best[tag].confidence:
+            best[tag] = Suggestion(tag, round(sure, 2), words)
     for tag in by_name:
         if tag not in best:
             sure, words = _from_name(tag, found, known)
             best[tag] = Suggestion(tag, sure, words)
     chosen = sorted((s for s in best.values() if s.confidence >= ENOUGH), key=lambda s: -s.confidence)
     return tuple(_without_weaker(chosen))
+
+
+def _by_values(found: Found, known: Taxonomy) -> Iterator[Finding]:
+    """What detectors found, under tags of the mesh."""
+    for pattern, (detector, share, holds) in found.matched.items():
+        if holds and (tag := _tag_for(pattern, known)) is not None:
+            yield Finding(tag, detector.words, share, detector.confidence)
+    for finding in found.others:
+        if known.knows(finding.tag):
+            yield replace(finding, tag=normal(finding.tag))
 
 
 def _by_name(column: Field, known: Taxonomy) -> Iterator[str]:

@@ -131,15 +131,14 @@ def enter(
     from raymesh.actions.identity import principal_of
 
     principal = principal_of(storage, claim.name, claim.token, now=now)
-    tables = {name: _Table.of(storage, p) for name, p in pinned.items()}
     action: Action = "read_clear" if claim.clear else "read"
     asked = Asked(action, None if columns is None else tuple(columns), claim.purpose)
-    guard = _Guard(storage, principal, asked, tables, now)
+    guard = _Guard(storage, principal, asked, pinned, now)
     decisions = guard.decide(bundle, now)
     _record(storage, _Told(principal, claim, surface, said), pinned, decisions, now)
     plans = {name: _allowed(d) for name, d in decisions.items()}
     guard.begin(plans)
-    views = {name: tables[name].back(_keyed(storage, plan.view)) for name, plan in plans.items()}
+    views = {name: guard.tables[name].back(_keyed(storage, plan.view)) for name, plan in plans.items()}
     seen = {n: replace(p, scan=replace(p.scan, view=views[n])) for n, p in pinned.items()}
     return Access(seen, principal, claim, plans, guard)
 
@@ -182,14 +181,15 @@ def known(storage: Storage, versions: Iterable[Version], claim: Claim | None = N
         return Known(everything=False)
     found = {(v.product, v.port): v for v in versions}
     schemas = {key: TableSchema.from_json(dict(v.schema)) for key, v in found.items()}
-    tables = {
-        f"{product}/{port}": _Table.of(storage, Pinned(v, Scan(schemas[product, port], ())))
+    pinned = {
+        f"{product}/{port}": Pinned(v, Scan(schemas[product, port], ()))
         for (product, port), v in found.items()
     }
-    decisions = _Guard(storage, principal, Asked(purpose=claim.purpose), tables, now).decide(bundle, now)
+    guard = _Guard(storage, principal, Asked(purpose=claim.purpose), pinned, now)
+    decisions = guard.decide(bundle, now)
     told = {
         (table.target.product, table.target.port): _seen_everywhere(decisions[name])
-        for name, table in tables.items()
+        for name, table in guard.tables.items()
         if table.target.owner in principal.groups or _whole(decisions[name])
     }
     return Known(everything=False, columns=told, groups=principal.groups)
@@ -261,7 +261,8 @@ class _Table:
         kept = [c for c in target.columns if c.id in now or c.name not in now.values()]
         columns = tuple(replace(c, name=now.get(c.id, c.name)) for c in kept)
         names = {new.name: old.name for new, old in zip(columns, kept, strict=True)}
-        return cls(replace(target, columns=columns, purposes=today.purposes, consent=today.consent), names)
+        since = replace(target, purposes=today.purposes, consent=today.consent, current=False)
+        return cls(replace(since, columns=columns), names)
 
     def asked(self, columns: Sequence[str] | None) -> tuple[str, ...] | None:
         """The version's column names as today's."""
@@ -304,16 +305,21 @@ class _Guard:
         storage: Storage,
         principal: Principal,
         asked: Asked,
-        tables: Mapping[str, _Table],
+        pinned: Mapping[str, Pinned],
         now: datetime,
     ) -> None:
         self.storage = storage
         self.principal = principal
         self.asked = asked
-        self.tables = tables
+        self.pinned = pinned
+        self.tables = self._tables()
         self.plans: Mapping[str, ReadPlan] = {}
         self._began = now, time.monotonic()
         self._until = now
+
+    def _tables(self) -> dict[str, _Table]:
+        """What is read, as it stands to what is published now."""
+        return {name: _Table.of(self.storage, p) for name, p in self.pinned.items()}
 
     def decide(self, bundle: Bundle | None, now: datetime) -> dict[str, Decision]:
         from raymesh.actions.access import grants_for
@@ -363,6 +369,7 @@ class _Guard:
         return min([now + RECHECK, *(p.valid_until for p in self.plans.values())])
 
     def _again(self, now: datetime) -> None:
+        self.tables = self._tables()
         decisions = self.decide(_bundle(self.storage, now), now)
         for name, decision in decisions.items():
             if not isinstance(decision, ReadPlan) or decision.view != self.plans[name].view:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from raymesh.spec.secrets import SecretRef
 
 KEY_BYTES = 32
+MAKES_A_KEY = f'python -c "import secrets; print(secrets.token_hex({KEY_BYTES}))"'
 
 
 def key(root: Path, reference: SecretRef | None, default: str) -> bytes:
@@ -38,9 +39,7 @@ def read_key(path: Path, *, make: bool = False) -> bytes:
     if make and not path.exists():
         _make(path)
     if not path.is_file():
-        raise NotFoundError(
-            f"there is no key {path}", hint="openssl rand -hex 32 makes one; chmod 600 keeps it"
-        )
+        raise NotFoundError(f"there is no key {path}", hint=f"raymesh bundle key {path} makes one")
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         raise UsageError(
             f"others may read the key {path}", hint=f"chmod 600 {path}, and think of changing it"
@@ -53,7 +52,7 @@ def _parsed(text: str, name: str) -> bytes:
         found = bytes.fromhex(text.strip())
         if len(found) == KEY_BYTES:
             return found
-    raise UsageError(f"{name} is not 64 hexadecimal digits", hint="openssl rand -hex 32 makes one")
+    raise UsageError(f"{name} is not 64 hexadecimal digits", hint=f"{MAKES_A_KEY} makes one")
 
 
 def _make(path: Path) -> None:

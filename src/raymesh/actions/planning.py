@@ -9,6 +9,7 @@ from importlib.metadata import version as installed
 from typing import TYPE_CHECKING, Any
 
 from raymesh.actions.engines import CLUSTER, choose, past
+from raymesh.actions.identity import TOKEN_VARIABLE
 from raymesh.actions.ids import began, new_id
 from raymesh.actions.limits import limits_for
 from raymesh.actions.pinning import Standing, input_of, pin_of, standing
@@ -227,6 +228,7 @@ def _plan(workspace: Workspace, product: Product, now: _Now, frame: _Frame) -> B
         storage=access(workspace),
         references=referenced(workspace, outputs, {i.name for i in inputs}),
         past=past(workspace, product.name) if frame.engine == CLUSTER else {},
+        withheld=tuple(sorted(workspace.documents.secrets | {TOKEN_VARIABLE})),
     )
 
 

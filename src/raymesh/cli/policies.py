@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from raymesh.cli.report import printable, put, put_table, say
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from raymesh.actions.policies import Explained
     from raymesh.governance.cases import CaseResult
     from raymesh.governance.comparing import Difference, Seen
@@ -96,8 +98,16 @@ def explained_json(found: Explained) -> dict[str, Any]:
         "valid_until": plan and plan.valid_until.isoformat(),
         "bundle": found.bundle.digest,
         "enforcement": "advisory",
+        "not_in_force": [
+            {"policy": p.name, "not_before": _iso(p.not_before), "expires_at": _iso(p.expires_at)}
+            for p in found.idle
+        ],
         "columns": [{"name": n, "shown": shown, "rules": rules} for n, shown, rules in _columns(found)],
     }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
 
 
 def show_cases(results: list[CaseResult]) -> None:

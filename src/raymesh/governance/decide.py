@@ -29,7 +29,7 @@ from raymesh.governance.model import (
     Target,
 )
 from raymesh.governance.predicate import ALL_ROWS, all_of, any_of, folded
-from raymesh.governance.resolving import RefusedError, Resolution, resolve, sees
+from raymesh.governance.resolving import CONSENT, RefusedError, Resolution, outdated, resolve, sees
 from raymesh.mesh.plan import EVERY_ROW, View, ViewColumn
 from raymesh.spec.expression import Expression
 from raymesh.spec.mask import Absent
@@ -161,6 +161,8 @@ def _approved(principal: Principal) -> str:
 
 def _decision(asking: Asking, target: Target, found: Resolution) -> Decision:
     shown = {n for n in range(len(target.columns)) if found.shows(n)}
+    if not shown and found.outdated:
+        return Deny(CONSENT, outdated(target))
     if not shown:
         return Deny("no-grant", _NOTHING.format(target.table))
     wanted = _wanted(asking.asked, target, shown)

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from raymesh.governance.matching import Shape, plain_tag
 from raymesh.governance.model import Policy, Target
 from raymesh.governance.predicate import folded
-from raymesh.spec.mask import Absent, Mask, Null, Raw, Token, fitting, join
+from raymesh.spec.mask import Mask, Null, Raw, Token, fitting, join
 
 TOKENS = "raymesh/token/v1"
 
@@ -25,7 +25,7 @@ class Shown:
 
 @dataclass(slots=True)
 class _Joined:
-    """Masks joined so far; `hides` says that one of them already was NULL or absent."""
+    """Masks joined so far; `hides` says that one of them already was NULL."""
 
     mask: Mask = field(default_factory=Raw)
     rules: list[str] = field(default_factory=list)
@@ -33,7 +33,7 @@ class _Joined:
 
     def add(self, mask: Mask, rule: str) -> None:
         self.mask = join(self.mask, mask)
-        self.hides = self.hides or isinstance(mask, (Null, Absent))
+        self.hides = self.hides or isinstance(mask, Null)
         self.rules.append(rule)
 
 

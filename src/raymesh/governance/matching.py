@@ -119,7 +119,7 @@ _KEPT = 8
 def index_of(bundle: Bundle) -> Index:
     """The bundle's index, made once. Raises UnsoundError when the bundle cannot be filed."""
     found = _INDEXES.get(id(bundle))
-    if found is not None and found.bundle is bundle:
+    if found is not None:  # the index keeps its bundle alive, so that nothing else has its id
         return found
     found = _filed(bundle)
     _INDEXES[id(bundle)] = found

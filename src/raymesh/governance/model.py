@@ -66,7 +66,8 @@ class GovernedColumn:
 @dataclass(frozen=True, slots=True)
 class Target:
     """One version of one port as decisions see it. `purposes` are those its contract allows (None: any),
-    `consent` maps a purpose to the boolean column in which a subject consented to it."""
+    `consent` maps a purpose to the boolean column in which a subject consented to it. `current` is false for a
+    version that another one has followed: what it says of consent may have been withdrawn since."""
 
     product: str
     port: str
@@ -79,6 +80,7 @@ class Target:
     columns: tuple[GovernedColumn, ...]
     purposes: frozenset[str] | None = None
     consent: Mapping[str, str] = field(default_factory=dict)
+    current: bool = True
 
 
 @dataclass(frozen=True, slots=True)

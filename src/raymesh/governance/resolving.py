@@ -10,7 +10,7 @@ from typing import Any
 from raymesh.governance.masking import Shown, masks_for
 from raymesh.governance.matching import CLEAR_LIMIT, Asking, Shape, UnsoundError
 from raymesh.governance.model import GLOBAL, LOCAL_ISSUER, Deny, Grant, Policy, Target
-from raymesh.governance.predicate import ALL_ROWS, NO_ROWS, bound, folded
+from raymesh.governance.predicate import ALL_ROWS, NO_ROWS, bound, columns_in, folded
 from raymesh.spec.classifications import normal
 from raymesh.spec.expression import Column, Compare, Expression, Value
 from raymesh.spec.mask import Absent, Raw
@@ -30,20 +30,22 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One grant as it holds for a reader and a table: rows, columns by number, until when."""
+    """One grant as it holds for a reader and a table: rows, columns by number, until when. `outdated`: its rows
+    follow from a consent that may have been withdrawn since."""
 
     name: str
     scope: Expression
     columns: frozenset[int]
     until: datetime | None = None
     rows_left: int | None = None
+    outdated: bool = False
 
 
 @dataclass(slots=True)
 class Resolution:
     """What the rules say. `columns` are how each column is shown if a grant covers it, `covering` the numbers of
     the sources that do; `predicates` must all be true of a row; `boundaries` are moments at which a rule begins
-    or ends to hold."""
+    or ends to hold; `outdated` says that a grant was left out because of who consented once."""
 
     sources: list[Source]
     columns: list[Shown]
@@ -51,6 +53,7 @@ class Resolution:
     predicates: list[Expression] = field(default_factory=list)
     row_rules: list[str] = field(default_factory=list)
     boundaries: list[datetime | None] = field(default_factory=list)
+    outdated: bool = False
 
     def shows(self, column: int) -> bool:
         """Whether a column is there at all."""
@@ -66,13 +69,17 @@ def resolve(asking: Asking, target: Target, grants: Iterable[Grant]) -> Resoluti
     lifted = _lifted(rules.exceptions, shape)
     refuse_denied(rules.denials, shape, lifted)
     fit = _Fit(_Columns(target, shape), asking.principal.attributes)
-    sources = list(_sources(asking, target, rules, grants, _Place(shape, fit)))
+    given = list(_sources(asking, target, rules, grants, _Place(shape, fit)))
+    sources = [s for s in given if not s.outdated]
     found = Resolution(
         sources, columns_shown(asking, target, rules, shape, lifted), _covering(sources, shape)
     )
     found.boundaries = [*rules.boundaries, *(e.expires_at for e in rules.exceptions)]
+    found.outdated = len(sources) < len(given)
     for rule in rules.restrictions:
         if not lifted.get(rule.name, frozenset()).issuperset(shape.hit(rule)):
+            if _outdated(target, rule.rows):
+                raise RefusedError(CONSENT, outdated(target), (rule.name,))
             found.predicates.append(fit.rows(rule.rows))
             found.row_rules.append(rule.name)
     _add_consent(asking, target, found, fit.columns)
@@ -237,12 +244,13 @@ def _sources(
         found = _of_policy(asking, rule, rules.delegations, place.shape)
         if found is not None:
             scope = ALL_ROWS if rule.rows is None else place.fit.rows(rule.rows)
-            yield Source(rule.name, scope, *found)
+            yield Source(rule.name, scope, *found, outdated=_outdated(target, rule.rows))
     for grant in grants:
         columns = of_agreement(asking, target, grant, place.shape)
         if columns:
             scope = ALL_ROWS if grant.rows is None else place.fit.rows(grant.rows)
-            yield Source(f"agreement:{grant.id}", scope, columns, grant.expires_at, grant.rows_left)
+            old = _outdated(target, grant.rows)
+            yield Source(f"agreement:{grant.id}", scope, columns, grant.expires_at, grant.rows_left, old)
 
 
 def is_producer(asking: Asking, target: Target) -> bool:
@@ -359,10 +367,25 @@ _NO_PURPOSE = Shown(Absent(), ("no purpose",))
 _CLEAR = Shown(Raw(), ())
 
 
+def _outdated(target: Target, condition: Expression | None) -> bool:
+    """Whether a condition looks at a column of consent in a version that is not the current one."""
+    if target.current or condition is None:
+        return False
+    consents = {folded(c) for c in target.consent.values()}
+    return any(folded(path[0]) in consents for path in columns_in(condition) if path)
+
+
+def outdated(target: Target) -> str:
+    """Why an old version is not shown by consent."""
+    return f"version {target.version} of {target.table} does not say who still consents; read the current version"
+
+
 def _add_consent(asking: Asking, target: Target, found: Resolution, known: _Columns) -> None:
     purpose = asking.asked.purpose
     if purpose is None or purpose not in target.consent:
         return
+    if not target.current:
+        raise RefusedError(CONSENT, outdated(target))
     column = known.get(folded(target.consent[purpose]))
     agreed = column is not None and column.type == Primitive("boolean")
     found.predicates.append(

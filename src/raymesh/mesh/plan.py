@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from raymesh.spec.expression import Constant, Expression
 from raymesh.spec.mask import Absent, Mask, masked_type
-from raymesh.spec.secrets import SecretRef
+from raymesh.spec.secrets import SecretRef, variables_of
 from raymesh.spec.types import Field, TableSchema
 
 EVERY_ROW = Constant(True)
@@ -220,7 +220,8 @@ class Limits:
 class BuildPlan:
     """All that an engine needs to build one product. `references` are tables that no transform reads but
     that checks compare with, pinned like inputs. `past` is what its last build on a cluster used, as evidence says;
-    sizes of pieces are chosen from it, rows never depend on it."""
+    sizes of pieces are chosen from it, rows never depend on it. `withheld` are names of environment variables that
+    hold secrets: user code runs without them."""
 
     product: str
     run_id: str
@@ -232,6 +233,13 @@ class BuildPlan:
     storage: Mapping[str, Any] = field(default_factory=dict)
     references: tuple[Input, ...] = ()
     past: Mapping[str, Any] = field(default_factory=dict)
+    withheld: tuple[str, ...] = ()
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """Names of the variables that reading inputs and writing files takes."""
+        sources = [i.content.spec for i in self.inputs if isinstance(i.content, SourceScan)]
+        return variables_of([self.storage, *sources])
 
 
 @dataclass(frozen=True, slots=True)

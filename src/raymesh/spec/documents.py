@@ -95,13 +95,17 @@ class DomainDocuments:
 
 @dataclass(frozen=True, slots=True)
 class MeshDocuments:
-    """Every document of a mesh; `diagnostics` holds the warnings. `governance` is None for a mesh without any."""
+    """Every document of a mesh; `diagnostics` holds the warnings. `governance` is None for a mesh without any.
+
+    `secrets` are the names of the environment variables that documents refer to as secrets.
+    """
 
     root: Path
     document: Document[MeshSpec]
     domains: tuple[DomainDocuments, ...]
     diagnostics: tuple[Diagnostic, ...] = ()
     governance: GovernanceDocuments | None = None
+    secrets: frozenset[str] = frozenset()
 
     @property
     def products(self) -> tuple[ProductDocuments, ...]:

@@ -27,6 +27,7 @@ from raymesh.spec.mesh import MeshSpec
 from raymesh.spec.model import Model
 from raymesh.spec.product import DataProduct
 from raymesh.spec.reading import Reader
+from raymesh.spec.secrets import variables_of
 from raymesh.spec.settings import NO_SETTINGS, Settings, setting_values, settings_in
 from raymesh.spec.source import Source
 from raymesh.spec.wording import did_you_mean
@@ -55,7 +56,8 @@ def load_mesh(root: Path, env: Mapping[str, str]) -> MeshDocuments:
     check_people(reader, document, domains, governance)
     _raise_errors(reader)
     assert document is not None  # noqa: S101  # a missing document is an error, raised above
-    return MeshDocuments(root, document, domains, _ordered(reader.diagnostics), governance)
+    secrets = variables_of([document.raw, *(source.raw for domain in domains for source in domain.sources)])
+    return MeshDocuments(root, document, domains, _ordered(reader.diagnostics), governance, secrets)
 
 
 def load_contract(path: Path, env: Mapping[str, str]) -> Document[Contract]:

@@ -94,6 +94,18 @@ def _look_up(kind: str, name: str, env: Mapping[str, str], root: Path | None) ->
         ) from None
 
 
+def variables_of(value: Any) -> frozenset[str]:
+    """Names of the environment variables that texts and SecretRefs inside `value` (mappings, lists, tuples) refer to
+    as secrets."""
+    if isinstance(value, str | SecretRef):
+        text = value if isinstance(value, str) else value.text
+        return frozenset(match[2] for match in REFERENCE.finditer(text) if match[1] == "env")
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    inside = map(variables_of, value if isinstance(value, list | tuple) else ())
+    return frozenset[str]().union(*inside)
+
+
 def reveal(value: Any, env: Mapping[str, str], root: Path | None = None) -> Any:
     """`value` with every SecretRef inside it (mappings, lists, tuples) replaced by its secret text."""
     if isinstance(value, SecretRef):

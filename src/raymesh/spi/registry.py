@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from raymesh.errors import NotFoundError
 
-Group = Literal["engines", "tables", "states", "sources", "checks", "identities", "clusters"]
+Group = Literal["engines", "tables", "states", "sources", "checks", "identities", "clusters", "detectors"]
 
 
 @cache

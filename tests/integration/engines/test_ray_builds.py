@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 import pickle
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from clusters import SECRETS
 from raymesh import errors
 from raymesh.errors import ConformError, MeshError, TransformError
 from raymesh.mesh.plan import Limits
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from raymesh.engines.ray.cluster import Cluster
+    from raymesh.mesh.plan import BuildPlan
 
 pytestmark = [pytest.mark.ray, pytest.mark.xdist_group("ray")]
 MANY = "select range as id, 'n' || range as name from range(300000)"
@@ -105,6 +108,26 @@ def test_a_column_without_any_value_in_one_task_has_the_type_of_the_others(bench
     assert [str(f.type) for f in bench.python(code).schema] == ["long"]
     staged = bench.python(code, columns(x="bigint"))
     assert sum(row["x"] is None for row in bench.rows(staged)) < 300_000 == sum(f.rows for f in staged.files)
+
+
+@pytest.mark.parametrize(
+    ("secret", "whole"), [(SECRETS[0], False), (SECRETS[1], True)], ids=["batch", "whole"]
+)
+def test_h9_user_code_in_a_cluster_finds_no_secret_in_its_environment(
+    bench: Bench, secret: str, whole: bool
+) -> None:
+    code = f"""
+        import os
+        import pyarrow as pa
+        def transform(rows: pa.Table): return pa.table({{"seen": [os.environ.get("{secret}")]}})
+        """
+    plan = bench.python_plan(code, columns(seen="varchar"), bindings={"rows": "d.a"} if whole else None)
+
+    def seen(plan: BuildPlan) -> set[str | None]:
+        return {row["seen"] for row in bench.rows(bench.run(plan).outputs[0])}
+
+    assert seen(plan) == {"withheld"}
+    assert seen(replace(plan, run_id="second", withheld=(secret,))) == {None}
 
 
 DATASET = """

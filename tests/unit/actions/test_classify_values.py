@@ -10,7 +10,8 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from raymesh.actions.classify import Found, detect, suggest
+from raymesh.actions.classify import suggest
+from raymesh.actions.classify_sample import Found, detect
 from raymesh.spec.classifications import taxonomy
 from raymesh.spec.types import Field, Primitive
 

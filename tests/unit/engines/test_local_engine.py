@@ -77,6 +77,20 @@ def test_environment_folder_and_path_do_not_leak_into_the_next_build(bench: Benc
     assert bench.rows(bench.python(look, sql="select 1 as a")) == [{"leaked": False}]
 
 
+def test_a_worker_that_knows_more_than_a_build_may_see_is_not_used_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = "import os\ndef transform(batch): return {'seen': ['HIDDEN' in os.environ], 'pid': [os.getpid()]}"
+    monkeypatch.setenv("HIDDEN", "x")
+    plan = bench.python_plan(look, sql="select 1 as a")
+    with_it, without, again = (
+        bench.rows(bench.run(replace(plan, run_id=f"r{n}", withheld=withheld)).outputs[0])[0]
+        for n, withheld in enumerate([(), ("HIDDEN",), ("HIDDEN",)])
+    )
+    assert (with_it["seen"], without["seen"], again["seen"]) == (True, False, False)
+    assert with_it["pid"] != without["pid"] == again["pid"]
+
+
 def test_closing_the_engine_ends_its_workers(bench: Bench, engine: LocalEngine) -> None:
     bench.python(WHO, sql="select 1 as a")
     (pid,) = running(engine)
@@ -138,7 +152,7 @@ def test_a_worker_that_cannot_start_says_so(bench: Bench, monkeypatch: pytest.Mo
     monkeypatch.setattr(
         workers_module,
         "_environment",
-        lambda: os.environ | {"PYTHONPATH": "/nowhere", "PYTHONHOME": "/nowhere"},
+        lambda _: os.environ | {"PYTHONPATH": "/nowhere", "PYTHONHOME": "/nowhere"},
     )
     with pytest.raises(TransformError, match="did not start") as caught:
         bench.python(WHO, sql="select 1 as a")

@@ -443,6 +443,25 @@ def test_purposes_are_claimed_approved_allowed_and_consented() -> None:
         assert found.view.rows == e.Constant(False)
 
 
+def test_i11_an_old_version_is_not_shown_by_what_it_says_of_consent() -> None:
+    what = target(column("region"), column("flag"), column("other", "boolean"))
+    old = replace(what, consent={"reporting": "FLAG"}, current=False)
+    by_consent = policy("g", "grant", rows="region = 'EU' and flag = true")
+    other = policy("o", "grant", what={"columns": ["other"]}, rows="other = true")
+    agreed, nobody = grant(rows="flag is not null"), policy("n", "grant", who={"groups": ["others"]})
+    assert denial(OPEN, what=old).code == "consent"  # the contract's own rule for this purpose
+    old = replace(old, consent={"sale": "flag"})
+    assert denial(by_consent, what=old).code == denial(nobody, what=old, grants=[agreed]).code == "consent"
+    found = denial(OPEN, policy("r", "restrict", rows="not flag = false"), what=old)
+    assert (found.code, found.rules) == ("consent", ("r",))
+    assert found.reason.startswith("version 1 of orders.lines does not say who still consents; ")
+    found = plan(by_consent, other, what=old, grants=[agreed])
+    assert (found.grants, set(masks(found))) == (("o",), {"other"})
+    assert plan(OPEN, what=old).view.rows == EVERY_ROW
+    for now in (replace(old, current=True), replace(old, consent={})):
+        assert plan(by_consent, what=now).view.rows != EVERY_ROW
+
+
 def test_who_names_no_purpose_is_treated_as_having_every_restricted_one() -> None:
     rule = policy("m", "mask", who={"purposes": ["research"]}, mask=m.Null())
     assert set(masks(plan(OPEN, rule, asked=Asked())).values()) == {m.Null()}

@@ -11,7 +11,7 @@ from spec_examples import CONTRACT, MESH, SOURCE, codes, content, problems
 from raymesh.errors import NotFoundError
 from raymesh.spec.load import load_contract
 from raymesh.spec.mesh_file import load_mesh_document
-from raymesh.spec.secrets import SecretRef, holds_password, reveal
+from raymesh.spec.secrets import SecretRef, holds_password, reveal, variables_of
 from raymesh.spec.variables import resolve_variables
 
 
@@ -86,6 +86,15 @@ def test_a_secret_stays_a_reference_until_it_is_used(tmp_path: Path) -> None:
         assert "me:" not in shown
         assert "${env:PW}" in shown
     assert pickle.loads(pickle.dumps(state)) == state
+
+
+def test_the_names_of_secrets_are_found_wherever_they_stand() -> None:
+    refs = [
+        SecretRef("postgresql://u:${env:PW}@h/${file:db}"),
+        {"a": ("x${env:A}", {"b": SecretRef("${env:B}")})},
+    ]
+    assert variables_of(refs) == {"PW", "A", "B"}
+    assert variables_of({"a": None, "b": 1, "c": "${VARIABLE}"}) == frozenset()
 
 
 def test_a_missing_secret_says_which(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from raymesh.adapters.iceberg.places import plain
 from raymesh.errors import CorruptFileError, DiskFullError, StorageError
+from raymesh.spi.secrets import variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -219,7 +220,7 @@ def s3_properties(storage: Mapping[str, Any]) -> dict[str, str]:
 
 def _text(value: Any) -> str:
     """A setting as text; a reference to a secret says what it is only now."""
-    return str(value.resolve(os.environ) if hasattr(value, "resolve") else value)
+    return str(value.resolve(variables()) if hasattr(value, "resolve") else value)
 
 
 def _key(address: str) -> str:

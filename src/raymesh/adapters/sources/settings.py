@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raymesh.errors import SourceError
 from raymesh.spec.secrets import SecretRef
+from raymesh.spi.secrets import variables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,7 +103,7 @@ class _Reveal:
 
     def __call__(self, value: Any) -> str | None:
         if isinstance(value, SecretRef):
-            return value.resolve(os.environ, self.root)
+            return value.resolve(variables(), self.root)
         return None if value is None else str(value)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raymesh.errors import MissingExtraError
+from raymesh.spi.secrets import variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -59,7 +59,7 @@ def _without_folders(store: Any) -> Any:
 
 
 def _revealed(value: Any) -> Any:
-    return value.resolve(os.environ) if hasattr(value, "resolve") else value
+    return value.resolve(variables()) if hasattr(value, "resolve") else value
 
 
 def absolute(address: str, root: str) -> str:

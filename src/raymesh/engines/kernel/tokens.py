@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -19,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raymesh.errors import GovernanceError, NotFoundError
+from raymesh.spi.secrets import variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -63,7 +63,7 @@ def token_key(reference: SecretRef | None, context: str) -> TokenKey:
     if reference is None:
         raise GovernanceError("no secret for tokens is known", hint=hint)
     try:
-        return TokenKey(reference.resolve(os.environ), context)
+        return TokenKey(reference.resolve(variables()), context)
     except NotFoundError:
         raise GovernanceError("the secret of tokens cannot be read", hint=hint) from None
 

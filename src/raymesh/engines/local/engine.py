@@ -143,7 +143,7 @@ class LocalEngine:
     def _in_worker(self, plan: BuildPlan, output: Output, watch: Watch, used: _Used) -> Written:
         watch.tick()
         try:
-            with self._workers.one() as worker:
+            with self._workers.one(plan.withheld) as worker:
                 answered = worker.run(plan, output, watch)
                 used.peak_memory = max(used.peak_memory, worker.peak)
         finally:

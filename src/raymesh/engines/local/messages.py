@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from raymesh.engines.kernel.build import Written
     from raymesh.errors import MeshError
     from raymesh.mesh.plan import BuildPlan
@@ -13,10 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Build one port of a plan."""
+    """Build one port of a plan. `secrets` are values of the variables that its references name: they pass through
+    the channel because the worker's environment does not have them."""
 
     plan: BuildPlan
     port: str
+    secrets: Mapping[str, str] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

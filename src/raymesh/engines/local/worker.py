@@ -29,6 +29,7 @@ from raymesh.engines.kernel.leftovers import ProcessState
 from raymesh.engines.kernel.write import Target, staging
 from raymesh.engines.local.messages import Answer, Task
 from raymesh.errors import MeshError, TransformError
+from raymesh.spi.secrets import hold
 
 _SPARE_ADDRESS_SPACE = 1024**3
 _DUCKDB_SHARE = 0.4
@@ -48,6 +49,7 @@ def main(channel: Connection) -> None:
 
 
 def _answer(task: Task) -> Answer:
+    hold(task.secrets)
     before = ProcessState.now()
     began = time.process_time()
     written, error = _attempt(task)

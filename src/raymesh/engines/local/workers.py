@@ -18,14 +18,16 @@ from typing import TYPE_CHECKING
 
 from raymesh.engines.local.messages import Answer, Task
 from raymesh.errors import MeshError, SourceSpan, TransformError, TransformMemoryError, TransformTimeoutError
+from raymesh.spi.secrets import variables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from raymesh.engines.local.watch import Watch
     from raymesh.mesh.plan import BuildPlan, Output
 
 _log = logging.getLogger("raymesh.user")
+CLUSTER_TOKEN = "RAY_AUTH_TOKEN"  # noqa: S105  # the name of a variable, which we set from `engines.ray.token`
 _KEPT_LINES = 40
 _MOST_IDLE = 4
 _START_SECONDS = 60.0
@@ -35,9 +37,11 @@ _FRAME = re.compile(r'File "([^"]+)", line (\d+) in ')
 
 
 class Worker:
-    """One child process. It leads its own process group, so that what user code starts dies with it."""
+    """One child process, without the variables `withheld`. It leads its own process group, so that what user code
+    starts dies with it."""
 
-    def __init__(self) -> None:
+    def __init__(self, withheld: Collection[str] = ()) -> None:
+        self.withheld = frozenset(withheld)
         self._channel, theirs = Pipe()
         held, self._lifeline = os.pipe()
         try:
@@ -48,7 +52,7 @@ class Worker:
                 stderr=subprocess.STDOUT,
                 pass_fds=(theirs.fileno(), held),
                 start_new_session=True,
-                env=_environment(),
+                env=_environment(self.withheld),
             )
         finally:
             theirs.close()
@@ -68,7 +72,9 @@ class Worker:
             self._await_ready()
             self._said.clear()
             self.peak = 0
-            self._channel.send(Task(plan, output.port))
+            known = variables()
+            secrets = {name: known[name] for name in plan.secrets if name in known}
+            self._channel.send(Task(plan, output.port, secrets))
             answer = self._answer(plan, output, watch)
         except (EOFError, BrokenPipeError, ConnectionResetError):
             raise self._died(output) from None
@@ -180,23 +186,23 @@ class Workers:
         self._closed = False
 
     @contextmanager
-    def one(self) -> Iterator[Worker]:
-        """A worker; kept afterwards when it is healthy, killed when not."""
-        worker = self._take()
+    def one(self, withheld: Collection[str] = ()) -> Iterator[Worker]:
+        """A worker without the variables `withheld`; kept afterwards when it is healthy, killed when not."""
+        worker = self._take(frozenset(withheld))
         try:
             yield worker
         finally:
             if not worker.healthy or not self._keep(worker):
                 worker.close()
 
-    def _take(self) -> Worker:
+    def _take(self, withheld: frozenset[str]) -> Worker:
         with self._lock:
             while self._idle:
                 found = self._idle.pop()
-                if found.alive:
+                if found.alive and found.withheld >= withheld:
                     return found
                 found.close()
-        return Worker()
+        return Worker(withheld)
 
     def _keep(self, worker: Worker) -> bool:
         with self._lock:
@@ -213,11 +219,12 @@ class Workers:
             worker.close()
 
 
-def _environment() -> dict[str, str]:
-    """Ours, with the folder this package was imported from in front."""
+def _environment(withheld: Collection[str]) -> dict[str, str]:
+    """Ours without what user code must not see, with the folder this package was imported from in front."""
     source = str(Path(__file__).resolve().parents[3])
     paths = [source, os.environ.get("PYTHONPATH", "")]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(p for p in paths if p), "PYTHONUNBUFFERED": "1"}
+    ours = {name: value for name, value in os.environ.items() if name not in (*withheld, CLUSTER_TOKEN)}
+    return ours | {"PYTHONPATH": os.pathsep.join(p for p in paths if p), "PYTHONUNBUFFERED": "1"}
 
 
 def _resident(pid: int) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from raymesh.engines.kernel.leftovers import ProcessState
 from raymesh.engines.kernel.usercode import UserFunction, load
 from raymesh.engines.ray.quiet import disarm
+from raymesh.spi.secrets import withhold
 
 if TYPE_CHECKING:
     from raymesh.mesh.plan import BuildPlan, Output
@@ -25,6 +26,7 @@ def function(plan: BuildPlan, output: Output) -> UserFunction:
         _forget_others(plan.run_id)
         if not _clean:
             _clean.append((ProcessState.now(), plan.root))
+        withhold(plan.withheld)
         sys.dont_write_bytecode = True  # files of one second with the same size would be taken for the same
         _loaded[key] = load(output.transform, plan.root)
     return _loaded[key]

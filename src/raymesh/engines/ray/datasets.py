@@ -82,7 +82,7 @@ def in_child(plan: BuildPlan, output: Output, seconds: float | None) -> Part:
     and the time that it has, print, hang, and die, and all of that is reported with its place."""
     plan = replace(plan, root=here(plan.root))
     watch = Watch(plan.product, Control(), seconds)
-    with _workers.one() as worker:
+    with _workers.one(plan.withheld) as worker:
         answered = worker.run(plan, output, watch)
         written = answered.result()
         used = Used(cpu_seconds=answered.cpu_seconds, peak_memory=worker.peak, tasks=1)
