@@ -240,6 +240,19 @@ def test_subqueries_about_the_row_around(empty: str, chances: Chances, tmp_path:
         assert agree(sql, inputs, tmp_path, chances=chances), sql
 
 
+def test_equal_values_that_are_not_the_same_are_not_made_one(tmp_path: Path) -> None:
+    signs = [(1, 0.0), (1, -0.0), (2, 0.0), (3, -0.0)]
+    inputs = {
+        "shop.a": written(
+            tmp_path, "a", table(id=LONG, s=STRING), [(i, s) for i in range(4) for s in ("0.0", "-0.0")], 2
+        ),
+        "shop.b": written(tmp_path, "b", table(k=LONG, d=DOUBLE), signs, 1),
+    }
+    for kind in ("EXISTS", "NOT EXISTS"):
+        sql = f"SELECT id, s FROM shop.a WHERE {kind} (SELECT 1 FROM shop.b WHERE k = id AND d::VARCHAR = s)"
+        assert agree(sql, inputs, tmp_path), sql
+
+
 @pytest.mark.parametrize("chances", [GENEROUS, EAGER])
 def test_the_first_rows_are_the_first_of_the_first_of_every_share(chances: Chances, tmp_path: Path) -> None:
     rows = [(i % 90, None if i % 9 == 0 else i * 37 % 50, f"s{i % 7}") for i in range(600)]
