@@ -141,7 +141,9 @@ def block_tree(block: Block, placed: Placed) -> Tree:
     node = syntax.select([moved(e, names) for e in block.chosen], placed.tree)
     node["where_clause"] = syntax.conjunction([moved(t, names) for t in block.where])
     node["group_expressions"] = [moved(k, names) for k in block.keys]
-    every = [list(range(len(block.keys)))] if block.keys else []
+    every = (
+        [list(range(len(block.keys)))] if block.aggregated else []
+    )  # without keys: one row, whatever is chosen
     node["group_sets"] = [list(one) for one in block.sets] or every
     node["having"] = None if block.having is None else moved(block.having, names)
     node["qualify"] = None if block.qualify is None else moved(block.qualify, names)

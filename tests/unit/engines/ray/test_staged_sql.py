@@ -148,7 +148,7 @@ def test_an_aggregate_of_no_rows_has_its_one_row(tmp_path: Path) -> None:
 
 SETS: dict[str, list[str]] = {
     "ROLLUP (k, s)": ["k", "s"],
-    "CUBE (k, s, n)": ["k", "s", "n"],
+    "CUBE (k, s)": ["k", "s"],
     "k, ROLLUP (s)": ["k", "s"],
     "GROUPING SETS ((k), (k, s), (s), ())": ["k", "s"],
     "GROUPING SETS ((k), (k))": ["k"],
@@ -158,37 +158,39 @@ SETS: dict[str, list[str]] = {
 }
 
 
-@pytest.mark.parametrize("chances", [GENEROUS, EAGER])
 @pytest.mark.parametrize("count", [0, 300])
-def test_several_sets_of_keys(count: int, chances: Chances, tmp_path: Path) -> None:
+def test_several_sets_of_keys(count: int, tmp_path: Path) -> None:
     rows = [
         (None if i % 10 == 0 else i % 7, i, [None, "a", "b"][i % 3], Number(i % 13) / 100)
         for i in range(count)
     ]
     schema = table(k=INT, n=LONG, s=STRING, d=Decimal(12, 2))
     inputs = {"shop.a": written(tmp_path, "a", schema, rows, 3)}
-    for sets, keys in SETS.items():
+    exact, other = (
+        "count(*) AS x, sum(n) AS y, avg(d) AS z, min(s) AS m",
+        "count(DISTINCT n) AS x, median(d) AS y",
+    )
+    for at, (sets, keys) in enumerate(SETS.items()):
         chosen = [f"{key} AS c{at}" for at, key in enumerate(keys)]
         chosen += [f"GROUPING({', '.join(keys)}) AS g" for _ in keys[:1]]
         chosen += [f"coalesce(({key})::VARCHAR, 'all') AS every" for key in keys[:1]]
-        for more in (
-            "count(*) AS x, sum(n) AS y, avg(d) AS z, min(s) AS m",
-            "count(DISTINCT n) AS x, median(d) AS y",
-        ):
+        for more in (exact, other)[: 1 + at % 2]:
             sql = f"SELECT {', '.join([*chosen, more])} FROM shop.a GROUP BY {sets}"
-            assert agree(sql, inputs, tmp_path, chances=chances) or not (keys and count), sql
+            assert agree(sql, inputs, tmp_path) or not (keys and count), sql
     for sql in (
         "SELECT k, count(*) AS x FROM shop.a GROUP BY ROLLUP (k) HAVING GROUPING(k) = 0 OR count(*) > 5",
         "SELECT DISTINCT k FROM shop.a GROUP BY CUBE (k, s)",
+        "SELECT k FROM shop.a GROUP BY ROLLUP (k)",
+        "SELECT q.k FROM (SELECT k, max(n) AS x FROM shop.a GROUP BY ROLLUP (k)) AS q",
         "SELECT k, sum(count(*)) OVER (PARTITION BY k, GROUPING(k)) AS w FROM shop.a GROUP BY ROLLUP (k, s)",
         "SELECT k, s, sum(count(*)) OVER (PARTITION BY s) AS w FROM shop.a GROUP BY k, ROLLUP (s)",
         "SELECT q.k, count(*) AS x FROM (SELECT k, s FROM shop.a GROUP BY k, ROLLUP (s)) AS q GROUP BY q.k",
         "SELECT q.s, count(*) AS x FROM (SELECT k, s FROM shop.a WHERE s = k::VARCHAR OR k > 1 GROUP BY k, ROLLUP (s)) AS q GROUP BY q.s",
         "SELECT k, s, count(*) AS x FROM shop.a WHERE k > (SELECT min(k) FROM shop.a) GROUP BY ROLLUP (k, s)",
     ):
-        agree(sql, inputs, tmp_path, chances=chances)
+        agree(sql, inputs, tmp_path)
     sql = "SELECT k, count(*) AS x FROM shop.a GROUP BY ROLLUP (k) ORDER BY k LIMIT 1"  # a missing k, or all of them
-    assert not in_stages(sql, inputs, tmp_path, chances=chances)[0].stages
+    assert not in_stages(sql, inputs, tmp_path)[0].stages
 
 
 OUTER = [(i, None if i % 5 == 0 else i % 11, Number(i % 9)) for i in range(120)]
@@ -197,7 +199,7 @@ RELATED = (
     "EXISTS (SELECT 1 FROM shop.b WHERE b.k = a.k)",
     "NOT EXISTS (SELECT * FROM shop.b WHERE b.k = a.k AND b.n < a.id)",
     "EXISTS (SELECT 1 FROM shop.b AS o WHERE o.k = a.k AND EXISTS (SELECT 1 FROM shop.b WHERE b.n = o.n AND b.k > o.k))",
-    "NOT EXISTS (SELECT 1 FROM shop.b WHERE b.k IS NOT DISTINCT FROM a.k AND n IS NULL)",
+    "NOT EXISTS (SELECT 1 FROM shop.b WHERE b.k IS NOT DISTINCT FROM a.k AND n = 2)",
     "a.k IN (SELECT n FROM shop.b WHERE b.k = a.id)",
     "a.k NOT IN (SELECT n FROM shop.b WHERE b.k = a.id)",
     "a.k NOT IN (SELECT n FROM shop.b WHERE b.k = a.id AND n IS NOT NULL)",
@@ -213,8 +215,7 @@ RELATED = (
 )
 
 
-@pytest.mark.parametrize("chances", [GENEROUS, EAGER])
-@pytest.mark.parametrize("empty", ["", "a", "b"])
+@pytest.mark.parametrize(("empty", "chances"), [("", GENEROUS), ("", EAGER), ("a", EAGER), ("b", EAGER)])
 def test_subqueries_about_the_row_around(empty: str, chances: Chances, tmp_path: Path) -> None:
     inputs = {
         "shop.a": written(
@@ -222,12 +223,9 @@ def test_subqueries_about_the_row_around(empty: str, chances: Chances, tmp_path:
         ),
         "shop.b": written(tmp_path, "b", table(k=LONG, n=INT, s=STRING), [] if empty == "b" else INNER, 3),
     }
-    alone = 0
     for condition in RELATED:
         sql = f"SELECT id, k FROM shop.a WHERE id <> 7 AND {condition}"
-        alone += not agree(sql, inputs, tmp_path, chances=chances, skew=2.0, skew_rows=20)
-        agree(f"SELECT count(*) AS n FROM shop.a WHERE {condition}", inputs, tmp_path, chances=chances)
-    assert alone <= 3  # answers that are too large to be given to every task
+        assert agree(sql, inputs, tmp_path, chances=chances, skew=2.0, skew_rows=20), sql
     for value in (
         "count(*)",
         "count(b.n) + 1",
