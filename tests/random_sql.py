@@ -293,11 +293,75 @@ class Queries:
                         f"{ref} IN (SELECT {inner}.i FROM {name} AS {inner} WHERE {inner}.b)",
                         f"{ref} NOT IN (SELECT {inner}.i FROM {name} AS {inner} WHERE {inner}.i > 2)",
                         f"{ref} <= (SELECT max({inner}.i) FROM {name} AS {inner})",
-                        f"EXISTS (SELECT 1 FROM {name} AS {inner} WHERE {inner}.i = {ref})",
+                        f"EXISTS (SELECT 1 FROM {name} AS {inner} WHERE {inner}.i > 25)",
                     ]
                 )
             )
+        if self.chance.random() < 0.15:
+            terms += self.related(refs)
         return f" WHERE {' AND '.join(terms)}" if terms else ""
+
+    def related(self, refs: dict[str, Type], depth: int = 1) -> list[str]:
+        """A condition that looks into another table for what it shares with the row around."""
+        found = self.shared(refs, depth)
+        if found is None:
+            return []
+        text, inner, pairs = found
+        mine, theirs = self.chance.choice(pairs)
+        numbers = [(a, b) for a, b in pairs if _exact_kind(refs[a]) and _exact_kind(inner[b])]
+        conditions = [
+            f"EXISTS (SELECT * FROM {text})",
+            f"EXISTS (SELECT {theirs} FROM {text})",
+            f"NOT EXISTS (SELECT 1 FROM {text})",
+            f"{mine} IN (SELECT {theirs} FROM {text})",
+            f"{mine} NOT IN (SELECT DISTINCT {theirs} FROM {text})",
+        ]
+        for a, b in numbers[:1]:
+            conditions += [
+                f"{a} <= (SELECT max({b}) FROM {text})",
+                f"coalesce({a}, 0) < (SELECT count({b}) FROM {text})",
+            ]
+        return [self.chance.choice(conditions)]
+
+    def shared(
+        self, refs: dict[str, Type], depth: int
+    ) -> tuple[str, dict[str, Type], list[tuple[str, str]]] | None:
+        """(what stands after FROM, its columns, pairs of columns that can be compared) of a table inside."""
+        other, alias, columns = self.source(0)
+        inner = {f"{alias}.{n}": k for n, k in columns.items()}
+        pairs = [(a, b) for a, ka in refs.items() for b, kb in inner.items() if _comparable(ka, kb)]
+        if not pairs:
+            return None
+        terms = [
+            f"{b} = {a}" for a, b in self.chance.sample(pairs, min(len(pairs), self.chance.choice([1, 1, 2])))
+        ]
+        roll = self.chance.random()
+        if roll < 0.3:
+            terms.append(self.condition(inner))
+        elif roll < 0.4:
+            terms += self.related(inner, depth - 1) if depth else []
+        return f"{other} WHERE {' AND '.join(terms)}", inner, pairs
+
+    def looked_up(self, refs: dict[str, Type]) -> tuple[str, Type] | None:
+        """A value of the rows of another table that share something with the row around."""
+        found = self.shared(refs, 1)
+        if found is None:
+            return None
+        text, inner, pairs = found
+        mine, theirs = self.chance.choice(pairs)
+        choices: list[tuple[str, Type]] = [
+            ("count(*)", LONG),
+            (f"count(DISTINCT {theirs})", LONG),
+            (f"max({theirs})", inner[theirs]),
+            (f"count({theirs}) FILTER (WHERE {theirs} IS NOT NULL) + 1", LONG),
+            (f"bool_or({theirs} = {theirs})", BOOLEAN),
+        ]
+        if refs[mine] == inner[theirs]:
+            choices.append((f"coalesce(min({theirs}), {mine})", refs[mine]))
+        if inner[theirs] in (INT, LONG):
+            choices.append((f"avg({theirs})", DOUBLE))
+        value, kind = self.chance.choice(choices)
+        return f"(SELECT {value} FROM {text})", kind
 
     def plain(self, depth: int) -> Made:
         text, alias, columns = self.source(depth - 1)
@@ -305,6 +369,9 @@ class Queries:
         if self.chance.random() < 0.15:
             return Made(f"SELECT * FROM {text}{self.where(refs)}", columns)
         chosen, made = self.chosen(refs, 6)
+        if self.chance.random() < 0.15 and (found := self.looked_up(refs)) is not None:
+            name = self.name("v")
+            chosen, made = f"{chosen}, {found[0]} AS {name}", {**made, name: found[1]}
         return Made(f"SELECT {chosen} FROM {text}{self.where(refs)}", made)
 
     def joined(self, depth: int) -> Made:
@@ -350,7 +417,7 @@ class Queries:
         return self.aggregated(text, refs, self.where(refs))
 
     def aggregated(self, text: str, refs: dict[str, Type], where: str) -> Made:
-        keys = self.chance.sample(list(refs), min(len(refs), self.chance.choice([0, 1, 1, 2])))
+        keys = self.chance.sample(list(refs), min(len(refs), self.chance.choice([0, 1, 1, 2, 3])))
         parts, groups, columns = [], [], {}
         for key in keys:
             name, (value, kind) = self.name("k"), self.value(key, refs[key])
@@ -363,9 +430,33 @@ class Queries:
             columns[name] = kind
         having = " HAVING count(*) > 1" if keys and self.chance.random() < 0.2 else ""
         group = f" GROUP BY {', '.join(groups)}" if groups else ""
-        if groups and not having and self.chance.random() < 0.3:
+        roll = self.chance.random()
+        if groups and roll < 0.3:
+            group = f" GROUP BY {self.sets(groups)}"
+            if self.chance.random() < 0.5:
+                name = self.name("g")
+                parts.append(f"CAST(GROUPING({', '.join(groups)}) AS BIGINT) AS {name}")
+                columns[name] = LONG
+        elif groups and not having and roll < 0.5:
             group = " GROUP BY ALL"
         return Made(f"SELECT {', '.join(parts)} FROM {text}{where}{group}{having}", columns)
+
+    def sets(self, groups: list[str]) -> str:
+        """Several sets of keys to group by."""
+        roll = self.chance.random()
+        if roll < 0.35:
+            return f"ROLLUP ({', '.join(groups)})"
+        if roll < 0.6:
+            return f"CUBE ({', '.join(groups)})"
+        if roll < 0.75 and len(groups) > 1:
+            return f"{groups[0]}, ROLLUP ({', '.join(groups[1:])})"
+        sets = [
+            self.chance.sample(groups, self.chance.randint(0, len(groups)))
+            for _ in range(self.chance.randint(1, 4))
+        ]
+        sets += [[g] for g in groups if not any(g in one for one in sets)]
+        told = ", ".join(f"({', '.join(one)})" for one in sets)
+        return f"GROUPING SETS ({told})"
 
     def aggregate(self, ref: str, kind: Type) -> tuple[str, Type]:
         choices: list[tuple[str, Type]] = [

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from raymesh.engines.kernel.failures import HIDDEN
+from raymesh.engines.kernel.types import TYPE_IT
 from raymesh.errors import ConformError
 from raymesh.spec.types import Decimal, Field, List, Map, Primitive, Struct, Type
 
@@ -50,7 +51,8 @@ def arrow_schema(fields: Iterable[Field]) -> pa.Schema:
 
 
 def door_schema(schema: pa.Schema, known: Mapping[str, pa.DataType]) -> pa.Schema:
-    """The types in which columns enter DuckDB. `known` are types for columns that hold only NULL so far.
+    """The types in which columns enter DuckDB. `known` are types for columns, and parts of them, that hold only NULL
+    so far.
 
     Raises ConformError that names every column whose type has no exact counterpart, and every name that
     comes twice.
@@ -63,9 +65,7 @@ def door_schema(schema: pa.Schema, known: Mapping[str, pa.DataType]) -> pa.Schem
         except ValueError as problem:
             problems.append(f"column {f.name!r}: {problem}")
             continue
-        fields.append(
-            pa.field(f.name, known.get(f.name.casefold(), kind) if pa.types.is_null(kind) else kind)
-        )
+        fields.append(pa.field(f.name, completed(kind, known.get(f.name.casefold()))))
     if problems:
         listed = "; ".join(problems)
         raise ConformError(f"the transform's result cannot be stored: {listed}")
@@ -122,6 +122,34 @@ def _nested(t: pa.DataType) -> pa.DataType:
     return pa.list_(inner, t.list_size) if pa.types.is_fixed_size_list(t) else pa.list_(inner)
 
 
+def is_open(t: pa.DataType) -> bool:
+    """Whether a type, or a part of it, is that of values that are all NULL."""
+    if isinstance(t, pa.BaseExtensionType) or not pa.types.is_nested(t):
+        return bool(pa.types.is_null(t))
+    return any(is_open(t.field(at).type) for at in range(t.num_fields))
+
+
+def completed(t: pa.DataType, known: pa.DataType | None) -> pa.DataType:
+    """A type of the door with what is open in it taken from `known`, as far as that has the same form."""
+    if known is None or not is_open(t):
+        return t
+    if pa.types.is_null(t):
+        return known
+    if pa.types.is_struct(t) and pa.types.is_struct(known):
+        types = {f.name.casefold(): f.type for f in known}
+        return pa.struct([pa.field(f.name, completed(f.type, types.get(f.name.casefold()))) for f in t])
+    if pa.types.is_map(t) and pa.types.is_map(known):
+        return pa.map_(t.key_type, completed(t.item_type, known.item_type))
+    if _is_list(t) and _is_list(known):
+        inner = completed(t.value_type, known.value_type)
+        return pa.list_(inner, t.list_size) if pa.types.is_fixed_size_list(t) else pa.list_(inner)
+    return t
+
+
+def _is_list(t: pa.DataType) -> bool:
+    return any(is_(t) for is_ in (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list))
+
+
 def through_door(
     batch: pa.RecordBatch, schema: pa.Schema, masked: frozenset[str] = frozenset()
 ) -> pa.RecordBatch:
@@ -145,6 +173,12 @@ def _converted(column: pa.Array, field: pa.Field, hides: bool) -> pa.Array:
     try:
         return column.cast(field.type, safe=True)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as problem:
+        if is_open(field.type):
+            raise ConformError(
+                f"column {field.name!r} is {column.type} here; so many rows before hold only NULL there that its type "
+                f"was taken for {field.type}",
+                hint=TYPE_IT,
+            ) from problem
         raise ConformError(
             f"column {field.name!r} is {column.type} and cannot become {field.type} exactly: "
             f"{HIDDEN if hides else problem}",

@@ -6,7 +6,15 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from raymesh.engines.kernel.types import REFUSED, UNTYPED, UnstorableTypeError, from_duckdb, misfit
+from raymesh.engines.kernel.types import (
+    TYPE_IT,
+    UNKNOWN,
+    UnstorableTypeError,
+    completed,
+    from_duckdb,
+    misfit,
+    unknown,
+)
 from raymesh.errors import BreakingChangeError, ConformError, SourceSpan
 from raymesh.spec.physical import logical_accepts
 from raymesh.spec.types import Field, List, Map, Primitive, Struct, TableSchema, Type
@@ -24,14 +32,15 @@ if TYPE_CHECKING:
 class Conformed:
     """The table's columns with field ids, and per column of it the column of the data it is cast from.
 
-    `changes` say how the table differs from its previous version. `untyped` are columns that hold only NULL and
-    whose type only stands in for the one that other parts of the table have.
+    `changes` say how the table differs from its previous version. `untyped` are columns that hold only NULL,
+    or whose members or elements do, with UNKNOWN there: in `schema` a type stands in for the one that other parts of
+    the table have.
     """
 
     schema: TableSchema
     sources: tuple[str, ...]
     changes: tuple[Change, ...] = ()
-    untyped: tuple[str, ...] = ()
+    untyped: tuple[Field, ...] = ()
 
     def casts(self) -> tuple[tuple[str, str, str], ...]:
         """(column of the data, SQL type, column of the table) in table order."""
@@ -40,9 +49,10 @@ class Conformed:
         )
 
 
-def conform(shape: Shape, output: Output, *, stand_in: bool = False) -> Conformed:
-    """Decide the exact columns of `output`. With `stand_in` a column that holds only NULL, and whose type nothing
-    promises, is not refused but gets some type: `shape` is a part of the table, and another part may know better.
+def conform(shape: Shape, output: Output, *, stand_in: bool = False, rows: int | None = None) -> Conformed:
+    """Decide the exact columns of `output`. With `stand_in` what holds only NULL, and whose type nothing promises,
+    is not refused but gets some type: `shape` is a part of the table, and another part may know better. `rows` is
+    how many first rows the types were taken from, when there may be more.
 
     Names match without regard to case and leave as the contract writes them, in its order. Without promises
     every column is kept. Raises ConformError that lists every problem, BreakingChangeError when readers of
@@ -53,52 +63,57 @@ def conform(shape: Shape, output: Output, *, stand_in: bool = False) -> Conforme
     promises = {p.name.casefold(): p for p in output.promises}
     fields: list[Field] = []
     sources: list[str] = []
-    standing = _standing_in(shape, output) if stand_in else {}
     for key, promise in promises.items():
         if key not in found:
             problems.append(_missing(promise, shape.columns, _maker(output)))
-            continue
-        if key in standing:
-            fields.append(replace(standing[key], doc=promise.doc))
-            sources.append(found[key][0])
             continue
         _collect(_promised, (*found[key], promise), fields, sources, problems)
     extra = [pair for key, pair in found.items() if key not in promises]
     for name, kind in extra:
         if promises:
             problems.append(_unasked(name, _maker(output)))
-        elif name.casefold() in standing:
-            fields.append(standing[name.casefold()])
-            sources.append(name)
         else:
             _collect(_unpromised, (name, kind), fields, sources, problems)
+    untyped = tuple(f for f in fields if unknown(f.type))
+    problems += _untyped(untyped, output, rows) if not stand_in else []
     problems += _layout(output, fields) if not problems else []
     if problems:
         raise _refusal(output, problems)
-    untyped = tuple(f.name for f in standing.values())
-    return replace(_evolved(output, fields, tuple(sources)), untyped=untyped)
+    standing = [_standing_in(f, output) for f in fields]
+    return replace(_evolved(output, standing, tuple(sources)), untyped=untyped)
 
 
 def conform_parts(parts: Sequence[Conformed], output: Output) -> Conformed:
-    """The columns of a table of which `parts` were conformed apart: an untyped column has the type that the first
-    part that knows it says. Raises ConformError for a column that is untyped in all of them."""
-    known = {f.name: f for p in reversed(parts) for f in p.schema if f.name not in p.untyped}
-    names = parts[0].schema.names
-    if missing := [n for n in names if n not in known]:
-        raise _refusal(output, [f"column {n!r}: {REFUSED[UNTYPED]}" for n in missing])
-    return _evolved(output, [known[n] for n in names], tuple(names))
+    """The columns of a table of which `parts` were conformed apart: what is untyped in one has the type that the
+    first part that knows it says. Raises ConformError for what is untyped in all of them."""
+    told = [{f.name: f for f in (*p.schema, *p.untyped)} for p in parts]
+    fields = []
+    for name in parts[0].schema.names:
+        made = told[0][name]
+        for other in told[1:]:
+            made = replace(made, type=completed(made.type, other[name].type))
+        fields.append(made)
+    if problems := _untyped(fields, output):
+        raise _refusal(output, problems)
+    return _evolved(output, fields, tuple(f.name for f in fields))
 
 
-def _standing_in(shape: Shape, output: Output) -> dict[str, Field]:
-    """Fields for untyped columns: of the type in the previous version, so that no reader seems to lose anything."""
+def _standing_in(column: Field, output: Output) -> Field:
+    """A column with types for what is untyped: of the previous version, so that no reader seems to lose anything."""
     before = {f.name.casefold(): f.type for f in output.previous} if output.previous else {}
-    promises = {p.name.casefold(): p for p in output.promises}
-    found = {}
-    for name, kind in zip(shape.columns, shape.types, strict=True):
-        promise = promises.get(key := name.casefold())
-        if kind.id == UNTYPED and (promise is None or promise.type is None):
-            found[key] = Field(promise.name if promise else name, before.get(key, Primitive("string")))
-    return found
+    known = before.get(column.name.casefold())
+    return replace(column, type=completed(column.type, known, Primitive("string")))
+
+
+def _untyped(fields: Sequence[Field], output: Output, rows: int | None = None) -> list[str]:
+    """Why columns of which something holds only NULL cannot be stored."""
+    python = output.transform.kind in ("batch", "dataset")
+    way_out = (
+        TYPE_IT if python else "cast it, such as NULL::varchar, or promise it a physicalType in the contract"
+    )
+    where = f"in the first {rows:,} rows" if rows else "here"
+    said = f"it has no type because every value {where} is NULL; {way_out}"
+    return [f"column {path!r}: {said}" for f in fields for path in unknown(f.type, f.name)]
 
 
 def _collect(
@@ -113,16 +128,17 @@ def _collect(
 
 def _promised(_: str, kind: Any, promise: Promise) -> Field:
     doc = promise.doc or (promise.type.doc if promise.type else None)
-    if promise.type is not None and kind.id == UNTYPED:
-        return Field(promise.name, promise.type.type, doc=doc)
-    have = from_duckdb(kind, promise.type.type if promise.type else None)
+    have = from_duckdb(kind, promise.type.type if promise.type else UNKNOWN)
     return Field(promise.name, settle(have, promise), doc=doc)
 
 
 def settle(have: Type, promise: Promise, path: str = "") -> Type:
     """The type a value of type `have` is stored in: the promised one, or its own when the contract only says
     what kind of value it is. Raises UnstorableTypeError when it is another kind, or a cast could change it."""
+    if have == UNKNOWN and promise.type is None:
+        return have
     if promise.type is not None:
+        have = completed(have, promise.type.type)
         if problem := misfit(have, promise.type.type, path):
             raise UnstorableTypeError(problem)
         return promise.type.type
@@ -162,7 +178,7 @@ def _settled_struct(fields: tuple[Field, ...], parts: dict[str, Promise], path: 
 
 
 def _unpromised(name: str, kind: Any) -> Field:
-    return Field(name, from_duckdb(kind))
+    return Field(name, from_duckdb(kind, UNKNOWN))
 
 
 def _duplicates(columns: Sequence[str]) -> list[str]:

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from raymesh.engines.kernel.arrow import arrow_schema, arrow_type, door_schema, through_door
+from raymesh.engines.kernel.arrow import (
+    arrow_schema,
+    arrow_type,
+    completed,
+    door_schema,
+    is_open,
+    through_door,
+)
 from raymesh.engines.kernel.conform import Conformed, conform
 from raymesh.engines.kernel.failures import Origin, hidden_columns, translated
 from raymesh.engines.kernel.increment import candidates
@@ -103,7 +110,7 @@ def stage_batches(
     stand_in: bool = False,
 ) -> tuple[Conformed, tuple[DataFile, ...]]:
     """Conform and stage rows that were made elsewhere; the first batch decides the columns, later ones the types of
-    those that hold only NULL in it (`conform` says what `stand_in` does when none does).
+    what holds only NULL in it (`conform` says what `stand_in` does when none does).
 
     Without any batch the contract decides them; raises ConformError when it does not fix every type.
     """
@@ -155,35 +162,39 @@ def _stage_stream(
 ) -> tuple[Conformed, tuple[DataFile, ...]]:
     """Conform and stage batches as they come; the first decides the columns."""
     output = target.output
-    schema, taken = _known(made, output, plan.limits.memory_bytes // _LOOKED_AHEAD)
+    schema, taken, more = _known(made, output, plan.limits.memory_bytes // _LOOKED_AHEAD)
     con.register(_RESULT, schema.empty_table())
     rows = registered(_RESULT)
-    conformed = conform(shape(con, rows), output, stand_in=stand_in)
+    looked_at = sum(batch.num_rows for batch in taken) if more else None
+    conformed = conform(shape(con, rows), output, stand_in=stand_in, rows=looked_at)
     con.unregister(_RESULT)
     return conformed, _Writer(con, schema).write(chain(taken, made), conformed, plan, target)
 
 
 def _known(
     made: Iterator[pa.RecordBatch], output: Output, most: int
-) -> tuple[pa.Schema, list[pa.RecordBatch]]:
-    """The types in which rows enter DuckDB, and the batches that were taken to know them: the first one, and more,
-    up to `most` bytes, while a column whose type nothing promises holds only NULL."""
+) -> tuple[pa.Schema, list[pa.RecordBatch], bool]:
+    """The types in which rows enter DuckDB, the batches that were taken to know them, and whether there may be more:
+    the first one, and others, up to `most` bytes, while a column, or a part of one, whose type nothing promises holds
+    only NULL."""
     first = next(made, None)
     if first is None:
         first = _nothing(output)
     taken, size = [first], first.nbytes
     schema = door_schema(first.schema, _promised_types(output.promises))
-    while any(pa.types.is_null(f.type) for f in schema) and size <= most:
+    while any(is_open(f.type) for f in schema) and size <= most:
         batch = next(made, None)
         if batch is None:
-            break
+            return schema, taken, False
         taken.append(batch)
         size += batch.nbytes
         if batch.schema.names != schema.names:
             break  # the door refuses it by name
         later = door_schema(batch.schema, {})
-        schema = pa.schema([b if pa.types.is_null(a.type) else a for a, b in zip(schema, later, strict=True)])
-    return schema, taken
+        schema = pa.schema(
+            [pa.field(a.name, completed(a.type, b.type)) for a, b in zip(schema, later, strict=True)]
+        )
+    return schema, taken, True
 
 
 def _nothing(output: Output) -> pa.RecordBatch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from raymesh.spec.types import Decimal, Field, List, Map, Primitive, Struct, Type
@@ -51,8 +52,16 @@ REFUSED = {
 }
 """Types no table can hold, with the advice."""
 
+TYPE_IT = (
+    "say the type in the transform, such as pa.array(values, pa.string()), or promise the column a physicalType in the "
+    "contract"
+)
+"""The way out for Python whose values do not tell a type."""
+
 UNTYPED = "null"
 """What DuckDB calls the type of a column that holds only NULL; it fits every promised type."""
+UNKNOWN: Type = Struct(())
+"""Stands where nobody knows the type yet, because only NULL, or no element at all, was seen there."""
 
 
 class UnstorableTypeError(ValueError):
@@ -62,7 +71,8 @@ class UnstorableTypeError(ValueError):
 def from_duckdb(t: Any, fallback: Type | None = None) -> Type:
     """The type a DuckDB column is stored as: the smallest of ours that holds each of its values.
 
-    `fallback` says what an untyped (all NULL) part is taken for. Raises UnstorableTypeError.
+    `fallback` says what an untyped (all NULL) part is taken for: a type of the same form, or UNKNOWN for every such
+    part. Raises UnstorableTypeError.
     """
     kind: str = t.id
     if kind in _STORED:
@@ -72,8 +82,7 @@ def from_duckdb(t: Any, fallback: Type | None = None) -> Type:
     if kind == "decimal":
         return Decimal(**dict(t.children))
     if kind in ("list", "array"):
-        inner = fallback.element if isinstance(fallback, List) else None
-        return List(from_duckdb(t.children[0][1], inner))
+        return List(from_duckdb(t.children[0][1], _part(fallback, List, "element")))
     if kind == "struct":
         return Struct(tuple(_members(t.children, fallback)))
     if kind == "map":
@@ -83,12 +92,56 @@ def from_duckdb(t: Any, fallback: Type | None = None) -> Type:
 
 def _members(children: Sequence[tuple[str, Any]], fallback: Type | None) -> list[Field]:
     known = {f.name.casefold(): f.type for f in fallback.fields} if isinstance(fallback, Struct) else {}
-    return [Field(name, from_duckdb(kind, known.get(name.casefold()))) for name, kind in children]
+    other = fallback if fallback == UNKNOWN else None
+    return [Field(name, from_duckdb(kind, known.get(name.casefold(), other))) for name, kind in children]
 
 
 def _map(children: dict[str, Any], fallback: Type | None) -> Map:
-    key, value = (fallback.key, fallback.value) if isinstance(fallback, Map) else (None, None)
-    return Map(from_duckdb(children["key"], key), from_duckdb(children["value"], value))
+    key, value = (from_duckdb(children[name], _part(fallback, Map, name)) for name in ("key", "value"))
+    return Map(key, value)
+
+
+def _part(fallback: Type | None, form: type[Type], name: str) -> Type | None:
+    inside: Type | None = getattr(fallback, name) if isinstance(fallback, form) else None
+    return fallback if fallback == UNKNOWN else inside
+
+
+def unknown(t: Type, path: str = "") -> list[str]:
+    """The paths, below `path`, of what is UNKNOWN in a type."""
+    match t:
+        case Struct(()):
+            return [path]
+        case Struct(fields):
+            return [p for f in fields for p in unknown(f.type, f"{path}.{f.name}")]
+        case List(element):
+            return unknown(element, f"{path}[]")
+        case Map(key, value):
+            return unknown(key, f"{path}[key]") + unknown(value, f"{path}[value]")
+    return []
+
+
+def completed(mine: Type, other: Type | None, otherwise: Type = UNKNOWN) -> Type:
+    """`mine` with what is UNKNOWN in it taken from `other`, as far as that has the same form, else `otherwise`."""
+    match mine:
+        case Struct(()):
+            return otherwise if other is None or other == UNKNOWN else other
+        case Struct(fields):
+            known = {f.name.casefold(): f.type for f in other.fields} if isinstance(other, Struct) else {}
+            return Struct(
+                tuple(
+                    replace(f, type=completed(f.type, known.get(f.name.casefold()), otherwise))
+                    for f in fields
+                )
+            )
+        case List(element):
+            inner = other.element if isinstance(other, List) else None
+            return replace(mine, element=completed(element, inner, otherwise))
+        case Map(key, value):
+            keys, values = (other.key, other.value) if isinstance(other, Map) else (None, None)
+            return replace(
+                mine, key=completed(key, keys, otherwise), value=completed(value, values, otherwise)
+            )
+    return mine
 
 
 _EXACT_DOUBLE_DIGITS = 15

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from raymesh.engines.ray.drafts import ALONE, FIXED, Draft, Reading, Size, alone, width
+from raymesh.engines.ray.grouping import by_sets
 from raymesh.engines.ray.relations import Join, aliases, leaves
 from raymesh.engines.ray.sharing import candidate_keys, whole_allowed
 
 if TYPE_CHECKING:
     from raymesh.engines.ray.drafts import Placed
     from raymesh.engines.ray.placing import Placer
-    from raymesh.engines.ray.relations import Block, Key, Opaque, Source
+    from raymesh.engines.ray.relations import Block, Key, Opaque, Source, Union
     from raymesh.engines.ray.stages import Runs
 
 
@@ -34,9 +36,17 @@ def block_draft(placer: Placer, block: Block) -> Draft:
             placed = placer.block(form, key)
             if placed is not None:
                 found.append(stage(form, placed, key))
+    if block.sets and (told := by_sets(forms[1], placer.made)) is not None:
+        found.append(_together(placer, *told))
     last = forms[1] if len(forms) == 3 else block  # states, not rows, meet in the one task
     found.append(_one(placer, last))
     return min(found, key=lambda d: d.cost)
+
+
+def _together(placer: Placer, union: Union, read: Block) -> Draft:
+    """A union whose members all `read` the same, which is made once."""
+    made = placer.draft(union)
+    return replace(made, cost=made.cost - (len(union.members) - 1) * placer.draft(read).cost)
 
 
 def stage(block: Block, placed: Placed, key: Key | None) -> Draft:
@@ -54,6 +64,7 @@ def _why(block: Block, placed: Placed, key: Key | None) -> str:
     given = f"; every task is given {', '.join(_called(w, placed) for w in whole)}" if whole else ""
     if key is None:
         does = "aggregates its share of the files" if block.partial else "reads its share of the files"
+        does = "keeps the different rows of its share of the files" if block.distinct else does
         does = "keeps the first rows of its share" if block.top is not None else does
         return f"each task {does}{given}"
     names = ", ".join("/".join(n for _, n in m) for m in key)
@@ -88,13 +99,17 @@ def _one(placer: Placer, block: Block) -> Draft:
         block.columns,
         placed.size,
         alone(placed),
-        f"one task: {_undivided(block)}",
+        f"one task: {_undivided(placer, block)}",
     )
 
 
-def _undivided(block: Block) -> str:
+def _undivided(placer: Placer, block: Block) -> str:
+    if not all(placer.small(a) for a in block.asides):
+        return "the answer of a subquery is too large to be given to every task"
     if block.aggregated and not block.keys:
         return "it makes one row of all"
+    if block.sets and not block.common:
+        return "it groups by sets of keys that share none"
     if block.top is not None:
         return "it takes the first of the first rows of every share"
     if any(block.windows()):

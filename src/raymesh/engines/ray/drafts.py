@@ -108,11 +108,13 @@ def alone(placed: Placed) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """The block around a source: what it looks at there, and the conditions that hold for rows it keeps."""
+    """The block around a source: what it looks at there, and the conditions that hold for rows it keeps. With `once`
+    it only asks whether there is a row, not how many."""
 
     block: Block
     needs: frozenset[Ref]
     terms: tuple[Tree, ...]
+    once: bool = False
 
     def under(self, terms: Sequence[Tree]) -> Around:
         return replace(self, terms=tuple(terms))
@@ -139,7 +141,10 @@ def block_tree(block: Block, placed: Placed) -> Tree:
     node = syntax.select([moved(e, names) for e in block.chosen], placed.tree)
     node["where_clause"] = syntax.conjunction([moved(t, names) for t in block.where])
     node["group_expressions"] = [moved(k, names) for k in block.keys]
-    node["group_sets"] = [list(range(len(block.keys)))] if block.keys else []
+    every = (
+        [list(range(len(block.keys)))] if block.aggregated else []
+    )  # without keys: one row, whatever is chosen
+    node["group_sets"] = [list(one) for one in block.sets] or every
     node["having"] = None if block.having is None else moved(block.having, names)
     node["qualify"] = None if block.qualify is None else moved(block.qualify, names)
     if block.distinct:

@@ -39,7 +39,8 @@ class Visible:
 
 @dataclass(slots=True)
 class Names:
-    """What can be seen at one place. Resolving collects the subqueries met, and whether aggregates were."""
+    """What can be seen at one place. Resolving collects the subqueries met: `asides` that look at nothing outside
+    and `lookups` that are joined by what they look at; and whether aggregates were met."""
 
     resolver: Resolver
     env: Env
@@ -49,6 +50,7 @@ class Names:
     called: dict[str, Tree] = field(default_factory=dict)
     stars: list[tuple[str, Tree]] = field(default_factory=list)
     asides: list[Derived] = field(default_factory=list)
+    lookups: list[tuple[Derived, tuple[Tree, ...]]] = field(default_factory=list)
     aggregates: bool = False
     strict: bool = False
     """Whether a name that is a column and an alias at once is refused: where DuckDB's choice depends on the place."""
@@ -66,7 +68,7 @@ class Names:
             key = name.casefold()
             mine, other = left.resolved(_unqualified(name)), right.resolved(_unqualified(name))
             conditions.append(syntax.equality(mine, other))
-            shown[key] = {"RIGHT": other, "FULL": _coalesced(mine, other)}.get(kind, mine)
+            shown[key] = {"RIGHT": other, "FULL": syntax.coalesced(mine, other)}.get(kind, mine)
             stars = [(n, shown[key] if n.casefold() == key else e) for n, e in stars]
         used = {n.casefold() for n in using}
         self.visible += left.visible
@@ -107,24 +109,24 @@ class Names:
             pairs = [(c.name, syntax.column(table.alias, c.name)) for c in table.columns]
         return [e for n, e in pairs if n.casefold() not in left_out]
 
-    def keys(self, node: Tree, chosen: list[Tree]) -> tuple[Tree, ...]:
-        """What a SELECT groups by."""
+    def keys(self, node: Tree, chosen: list[Tree]) -> tuple[tuple[Tree, ...], tuple[tuple[int, ...], ...]]:
+        """What a SELECT groups by, and the sets of it when there are several (as `Block.sets`)."""
         sets, said = node["group_sets"], node["group_expressions"]
         if node["aggregate_handling"] == "FORCE_AGGREGATES":
             plain = [e for e in chosen if not any(_is_aggregate(p) for p in syntax.walk(e))]
             if any(p["class"] in ("WINDOW", "SUBQUERY") for e in plain for p in syntax.walk(e)):
                 raise Unproven("GROUP BY ALL over windows or subqueries")
-            return tuple(syntax.nameless(e) for e in plain)
-        if not said and not sets:
-            return ()
-        if len(sets) != 1 or sorted(sets[0]) != list(range(len(said))):
-            raise Unproven("it groups in several ways at once")
+            return tuple(syntax.nameless(e) for e in plain), ()
         found: list[Tree] = []
+        places: list[int] = []
         for expression in said:
             made = syntax.nameless(self._key(expression, chosen))
-            if not any(syntax.same(made, other) for other in found):
-                found.append(made)
-        return tuple(found)
+            at = next((i for i, other in enumerate(found) if syntax.same(made, other)), len(found))
+            found += [made] if at == len(found) else []
+            places.append(at)
+        told = tuple(tuple(dict.fromkeys(places[at] for at in one)) for one in sets)
+        plain_sets = len(told) < 2 and all(len(one) == len(found) for one in told)
+        return tuple(found), () if plain_sets else told
 
     def _key(self, expression: Tree, chosen: list[Tree]) -> Tree:
         if expression["class"] == "CONSTANT":
@@ -175,10 +177,26 @@ class Names:
         elif name not in SCALARS or expression["filter"] or expression["distinct"]:
             raise Unproven(f"{name} is not known to work apart")
 
+    def sees(self, path: list[str]) -> bool:
+        """Whether a name is a column of the tables that are visible."""
+        return bool(self._qualified(path) or self._plain(path))
+
+    def type_of(self, ref: tuple[str, str] | None) -> str | None:
+        """The type of a column by (alias, column)."""
+        return next((c.type for t in self.visible for c in t.columns if (t.alias, c.name) == ref), None)
+
     def _subquery(self, expression: Tree) -> Tree:
         """A subquery that looks at nothing outside becomes a table that every task gets whole."""
-        query = self.resolver.query(expression["subquery"]["node"], self.env)
-        made = Derived(self.resolver.made.fresh(), query)
+        kind, node = expression["subquery_type"], expression["subquery"]["node"]
+        found = self.resolver.looked_up(expression, self) if kind == "SCALAR" else None
+        if found is not None:
+            return found
+        if kind == "EXISTS":  # a count is one row, however many there are
+            some = syntax.comparison("GREATERTHAN", syntax.call("count_star"), syntax.number(0))
+            node = syntax.select([some], syntax.subquery(node, self.resolver.made.fresh()))
+            expression = {**expression, "subquery_type": "SCALAR"}
+        query = self.resolver.query(node, self.env)
+        made = Derived(self.resolver.made.fresh(), query, expression["subquery_type"] == "SCALAR")
         self.asides.append(made)
         chosen = [syntax.column(made.alias, c.name) for c in query.columns]
         inner = syntax.select(chosen, syntax.table(made.alias))
@@ -233,15 +251,6 @@ class Names:
 
 def _unqualified(name: str) -> Tree:
     return {"class": "COLUMN_REF", "type": "COLUMN_REF", "alias": "", "column_names": [name]}
-
-
-def _coalesced(first: Tree, second: Tree) -> Tree:
-    return {
-        "class": "OPERATOR",
-        "type": "OPERATOR_COALESCE",
-        "alias": "",
-        "children": [syntax.shallow(first), syntax.shallow(second)],
-    }
 
 
 def _is_aggregate(expression: Tree) -> bool:

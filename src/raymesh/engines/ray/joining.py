@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 def join_placed(placer: Placer, join: Join, key: Key | None, around: Around) -> Placed | None:
     left_terms, right_terms = passed(join, around.terms)
     left, right = around.under(left_terms), around.under(right_terms)
+    right = replace(right, once=around.once or join.kind in ("SEMI", "ANTI"))
     left_whole, right_whole = whole_allowed(join.kind)
     found: list[Placed] = []
 

@@ -78,5 +78,5 @@ def _decides(at: list[int], block: Block) -> bool:
     if set(at) == set(range(len(block.columns))):
         return True
     ordered = [block.chosen[i] for i in at]
-    grouped = block.aggregated and bool(block.keys) and not block.distinct
+    grouped = block.aggregated and bool(block.keys) and not (block.distinct or block.sets)
     return grouped and all(any(syntax.same(k, e) for e in ordered) for k in block.keys)

@@ -16,6 +16,7 @@ from raymesh.engines.kernel import duck
 from raymesh.engines.kernel.inputs import bind_empty
 from raymesh.engines.kernel.sqltext import qualified
 from raymesh.engines.ray import syntax
+from raymesh.engines.ray.correlation import filtered, value
 from raymesh.engines.ray.expressions import Names, Unproven, Visible, WholeOnly, check_volatile
 from raymesh.engines.ray.limiting import first_rows, limit_of, unlimited
 from raymesh.engines.ray.relations import Aliases, Base, Block, Column, Derived, Join, Opaque, Union
@@ -162,12 +163,17 @@ class Resolver:
         chosen = names.chosen(node["select_list"])
         if len(chosen) != len(columns):
             raise Unproven("its columns cannot be counted")
-        where = [names.resolved(t) for t in syntax.conjuncts(node["where_clause"])]
-        source, where = _with_memberships(source, where, names)
+        looked_up = bool(names.lookups)
+        source, where = filtered(source, node["where_clause"], names)
+        for found, on in names.lookups:
+            source = Join(source, found, "LEFT", on)
+        joined = len(names.lookups)
         names.strict = True
-        keys = names.keys(node, chosen)
+        keys, sets = names.keys(node, chosen)
         having, qualify = (names.optional(node[c]) for c in ("having", "qualify"))
         aggregated = bool(keys or node["group_sets"] or having) or names.aggregates
+        if len(names.lookups) > joined or (aggregated and looked_up):
+            raise Unproven("a subquery looks at groups around it")
         if node["aggregate_handling"] == "FORCE_AGGREGATES" and not aggregated:
             raise Unproven("GROUP BY ALL without anything to group by")
         block = Block(
@@ -182,6 +188,7 @@ class Resolver:
             qualify,
             any(m["type"] == "DISTINCT_MODIFIER" for m in node["modifiers"]),
             tuple(names.asides),
+            sets=sets,
         )
         return sunk(block, self.made)
 
@@ -234,6 +241,10 @@ class Resolver:
         names.see(Visible(seen, "" if item["alias"] else schema, base.alias, columns))
         return base
 
+    def looked_up(self, expression: Tree, names: Names) -> Tree | None:
+        """A scalar subquery as a column of groups that are joined (`correlation.value`); None when it is none."""
+        return value(expression, names)
+
     def again(self, cte: Cte) -> Query:
         """The same simple query under aliases of its own: cheaper than keeping its rows."""
         return self.of_cte(replace_query(cte))
@@ -265,7 +276,7 @@ class Resolver:
         both.merged = {**right_names.merged, **left_names.merged}
         both.clashing = left_names.merged.keys() & right_names.merged.keys()
         on = [both.resolved(term) for term in syntax.conjuncts(item["condition"])]
-        if both.asides or both.aggregates:
+        if both.asides or both.lookups or both.aggregates:
             raise Unproven("a join's condition holds a subquery")
         return Join(left, right, kind, tuple(using + on))
 
@@ -279,33 +290,6 @@ def locked() -> duckdb.DuckDBPyConnection:
 
 def replace_query(cte: Cte) -> Cte:
     return Cte(cte.name, cte.entry, cte.before, 1)
-
-
-def _with_memberships(source: Source, where: list[Tree], names: Names) -> tuple[Source, list[Tree]]:
-    """Conditions `column IN (SELECT …)` as semi joins, which can be placed by the column."""
-    types = {(t.alias, c.name): c.type for t in names.visible for c in t.columns}
-    kept = []
-    for term in where:
-        aside = next((a for a in names.asides if _is_membership(term, a)), None)
-        ref = syntax.reference(term["child"]) if aside is not None else None
-        if aside is None or ref is None or types.get(ref) != aside.columns[0].type:
-            kept.append(term)
-            continue
-        names.asides.remove(aside)
-        on = syntax.equality(
-            syntax.nameless(term["child"]), syntax.column(aside.alias, aside.columns[0].name)
-        )
-        source = Join(source, aside, "SEMI", (on,))
-    return source, kept
-
-
-def _is_membership(term: Tree, aside: Derived) -> bool:
-    return (
-        term["class"] == "SUBQUERY"
-        and (term["subquery_type"], term["comparison_type"]) == ("ANY", "COMPARE_EQUAL")
-        and term["subquery"]["node"]["from_table"]["table_name"] == aside.alias
-        and len(aside.columns) == 1
-    )
 
 
 def _limited(node: Tree) -> bool:

@@ -5,7 +5,9 @@ Sound by construction; every rule is one of these:
 - Any share of the rows of a table may be filtered and projected apart.
 - A join may run apart when both sides are placed by columns it says are equal, or when the side whose rows are
   not kept unmatched is given whole to every task.
-- Grouping, DISTINCT and windows may run apart when rows are placed by (some of) what they group by.
+- Grouping, DISTINCT and windows may run apart when rows are placed by (some of) what they group by; grouping by
+  several sets of keys, by (some of) what is in all of them.
+- What a semi or anti join looks into may be made distinct in any share.
 - The first rows in an order that leaves no choice are the first of the first rows of every share.
 - Set operations may run apart when all members are placed by the same columns; UNION ALL always.
 Whatever cannot be placed as it stands becomes a stage of its own, whose rows are exchanged.
@@ -15,7 +17,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import duckdb
 
@@ -80,6 +82,7 @@ class Placer:
     known: set[str] = field(default_factory=set)
     drafts: dict[int, tuple[Query, Draft]] = field(default_factory=dict)
     steps: dict[int, tuple[Block, list[Block]]] = field(default_factory=dict)
+    singles: dict[int, tuple[Block, Block]] = field(default_factory=dict)
     fewer: dict[tuple[int, frozenset[str]], tuple[Derived, Derived]] = field(default_factory=dict)
 
     @property
@@ -148,7 +151,7 @@ class Placer:
     def block(self, block: Block, key: Key | None) -> Placed | None:
         """A block with the rows of its tables placed by `key`, or dealt out in any way without one."""
         self.learn(block.source, block.asides)
-        if not self._apart(block, key):
+        if not (self._apart(block, key) and all(self.small(a) for a in block.asides)):
             return None
         around = Around(block, frozenset(wanted(block)), block.where)
         placed = self.source(block.source, key, around)
@@ -158,9 +161,14 @@ class Placer:
         """Whether the block gives its rows when computed apart of rows placed by `key`."""
         grouped = [[member_of(p) for p in w["partitions"]] for w in block.windows()]
         if block.aggregated and not block.partial:
-            grouped.append([member_of(k) for k in block.keys])
-        if block.distinct:
+            grouped.append([member_of(k) for k in block.common])
+        if block.distinct and not block.partial:
             grouped.append([member_of(syntax.nameless(c)) for c in block.chosen])
+        if block.sets:  # the other keys are NULL in some of its rows, whatever they were before
+            common = [member_of(k) for k in block.common]
+            grouped = [[g for g in by if g in common] for by in grouped]
+            if any(member_of(k) in (key or ()) for k in block.keys if member_of(k) not in common):
+                return False
         if block.top is not None and not block.partial:
             return False
         if not grouped:
@@ -172,15 +180,24 @@ class Placer:
     def _with_asides(self, block: Block, placed: Placed) -> Placed:
         reads, cost = list(placed.reads), placed.cost
         for aside in block.asides:
-            draft = self.draft(aside.query)
-            reads.append(Reading(aside.alias, "whole", aside.columns, draft.size, draft=draft))
-            cost += draft.cost + draft.size.bytes * 2
-        share = (_FILTERED if block.where else 1.0) * (_AGGREGATED if block.aggregated else 1.0)
+            draft, size = self.draft(aside.query), self._aside(aside)
+            reads.append(Reading(aside.alias, "whole", aside.columns, size, draft=draft))
+            cost += draft.cost + size.bytes * 2
+        fewer = block.aggregated or (block.distinct and block.partial)
+        share = (_FILTERED if block.where else 1.0) * (_AGGREGATED if fewer else 1.0)
         rows = 1 if block.aggregated and not block.keys else placed.size.rows * share
         if block.top is not None:
             rows = min(rows, float(block.top.count * (self.terms.parallel if block.partial else 1)))
         size = Size(rows, width(block.columns))
         return Placed(block_tree(block, placed), tuple(reads), cost, size)
+
+    def _aside(self, aside: Derived) -> Size:
+        size = self.draft(aside.query).size
+        return Size(1, size.width) if aside.single else size
+
+    def small(self, aside: Derived) -> bool:
+        """Whether the answer of a subquery may be given whole to every task."""
+        return aside.single or self._aside(aside).bytes <= self.terms.whole_bytes
 
     def whole_block(self, block: Block) -> Placed:
         self.learn(block.source, block.asides)
@@ -241,6 +258,7 @@ class Placer:
         columns = tuple(dict.fromkeys((*columns, *kept)))
         chosen = tuple({**syntax.column(inner.alias, c.name), "alias": c.name} for c in columns)
         block = Block(inner, tuple(c.name for c in columns), chosen, columns, tuple(terms))
+        block = _once(block) if around.once else block
         around = Around(block, frozenset(wanted(block)), block.where)
         self.learn(inner)
         draft = stage(block, self._with_asides(block, self._files(inner, around)), None)
@@ -262,12 +280,13 @@ class Placer:
         inside = self.query(made.query, names)
         if inside is not None:
             found.append(inside.changed(syntax.subquery(inside.tree, derived.alias)))
-        draft = self.draft(made.query)
         columns = tuple(c for c in made.columns if c.name in needed) or made.columns[:1]
         if names is not None:
             if all(family(c.type) for c in columns if c.name in names):
+                draft = self.draft(self.once(made.query) if around.once else made.query)
                 found.append(self.exchange(derived.alias, draft, names, columns))
         else:
+            draft = self.draft(made.query)
             size = Size(draft.size.rows, width(columns))
             read = Reading(derived.alias, "files", columns, size, draft=draft)
             found.append(
@@ -276,6 +295,14 @@ class Placer:
                 )
             )
         return min(found, key=lambda p: p.cost, default=None)
+
+    def once(self, query: Query) -> Query:
+        """The query with equal rows of every share once, the same one each time."""
+        if not isinstance(query, Block):
+            return query
+        if id(query) not in self.singles:
+            self.singles[id(query)] = query, _once(query)
+        return self.singles[id(query)][1]
 
     def whole(self, source: Source, around: Around) -> Placed | None:
         """Tables that every task gets whole; None when one of them is too large for that."""
@@ -300,6 +327,14 @@ class Placer:
         size = Size(draft.size.rows, width(columns))
         read = Reading(source.alias, "whole", columns, size, draft=draft)
         return Placed(syntax.table(source.alias), (read,), draft.cost + size.bytes * 2, size)
+
+
+def _once(block: Block) -> Block:
+    """The block with equal rows of every share once; as it is where equal values are not the same."""
+    whole = block.aggregated or block.distinct or block.shared or block.top is not None
+    if whole or any(family(c.type) in ("", "float") for c in block.columns):
+        return block
+    return replace(block, distinct=True, partial=True)
 
 
 def _is_share(block: Block) -> bool:

@@ -81,18 +81,20 @@ class _Split:
             raise _Indivisible
         if name in ("count", "count_star"):
             total = syntax.call("sum", self.lower(aggregate))
-            return _coalesced(_cast(total, "BIGINT"), 0) if not self.block.keys else _cast(total, "BIGINT")
+            counted = syntax.cast(total, "BIGINT")
+            none = syntax.cast(syntax.number(0), "BIGINT")
+            return syntax.coalesced(counted, none) if self.block.of_nothing else counted
         exact = family(kinds[0]) == "exact" and not kinds[0].startswith("U")
         if name == "sum" and exact:
             (kind,) = self.types(self.block, [aggregate])
-            return _cast(syntax.call("sum", self.lower(aggregate, kind)), kind)
+            return syntax.cast(syntax.call("sum", self.lower(aggregate, kind)), kind)
         if name in _SAME_AGAIN:
             return syntax.call(name, self.lower(aggregate))
         if name in ("avg", "mean") and exact and kinds[0] != "TINYINT":
             state = _NARROW_STATE if kinds[0] in _NARROW else _WIDE_STATE
             kept = self.lower(aggregate, state, {**aggregate, "export_state": True})
-            signature = syntax.call("list_value", _text(kinds[0]))
-            known = syntax.call("to_aggregate_state", kept, _text("avg"), signature)
+            signature = syntax.call("list_value", syntax.text(kinds[0]))
+            known = syntax.call("to_aggregate_state", kept, syntax.text("avg"), signature)
             return syntax.call("finalize", syntax.call("combine_aggr", known))
         raise _Indivisible
 
@@ -110,7 +112,7 @@ def in_two_steps(
     except _Indivisible:
         return None
     if not split.columns:  # count(*) over raw rows needs a column to count
-        split.lower(_number(1), "INTEGER")
+        split.lower(syntax.number(1), "INTEGER")
     before = tuple(a for a in block.asides if any(_mentions(t, a.alias) for t in block.where))
     lower = Block(
         block.source,
@@ -137,56 +139,9 @@ def in_two_steps(
         block.distinct,
         after,
         shared=block.shared,
+        sets=block.sets,
     )
 
 
 def _mentions(expression: Tree, alias: str) -> bool:
     return json.dumps(alias) in json.dumps(expression)
-
-
-def _cast(child: Tree, kind: str) -> Tree:
-    name, _, rest = kind.partition("(")
-    sizes = [_number(int(n)) for n in rest.rstrip(")").split(",")] if rest else []
-    return {
-        "class": "CAST",
-        "type": "OPERATOR_CAST",
-        "alias": "",
-        "child": child,
-        "try_cast": False,
-        "type_expr": {
-            "class": "TYPE",
-            "type": "TYPE",
-            "alias": "",
-            "catalog": "",
-            "schema": "",
-            "type_name": name,
-            "children": sizes,
-            "qualified_name": {"path": [name]},
-        },
-    }
-
-
-def _coalesced(first: Tree, otherwise: int) -> Tree:
-    return {
-        "class": "OPERATOR",
-        "type": "OPERATOR_COALESCE",
-        "alias": "",
-        "children": [first, _cast(_number(otherwise), "BIGINT")],
-    }
-
-
-def _number(value: int) -> Tree:
-    return _constant("INTEGER", str(value))
-
-
-def _text(value: str) -> Tree:
-    return _constant("STRING", value)
-
-
-def _constant(kind: str, text: str) -> Tree:
-    return {
-        "class": "CONSTANT",
-        "type": "VALUE_CONSTANT",
-        "alias": "",
-        "literal": {"kind": kind, "text": text},
-    }

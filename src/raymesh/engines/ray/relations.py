@@ -38,10 +38,11 @@ class Base:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Derived:
-    """A query under an alias."""
+    """A query under an alias; `single` when it has one row at most."""
 
     alias: str
     query: Query
+    single: bool = False
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -72,7 +73,8 @@ class Block:
     """One SELECT. `names` are its columns' names, `chosen` their expressions, in order.
 
     `asides` are the subqueries inside its expressions, each as a table of its own. With `partial`, it may be
-    computed of any share of its rows: whoever reads it combines what the shares say.
+    computed of any share of its rows: whoever reads it combines what the shares say. `sets` are those of GROUP BY
+    ROLLUP, CUBE and GROUPING SETS, as places in `keys`; without, all keys are the one set.
     """
 
     source: Source
@@ -89,6 +91,17 @@ class Block:
     partial: bool = False
     shared: bool = False
     top: Top | None = None
+    sets: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def common(self) -> tuple[Tree, ...]:
+        """The keys of every set: those that rows of one group have in common, and keep."""
+        return tuple(k for at, k in enumerate(self.keys) if all(at in one for one in self.sets))
+
+    @property
+    def of_nothing(self) -> bool:
+        """Whether it makes a row of no rows at all."""
+        return self.aggregated and (() in self.sets or not self.keys)
 
     def expressions(self) -> Iterator[Tree]:
         """All expressions but the conditions of its joins."""

@@ -187,7 +187,7 @@ def candidate_keys(facts: Facts, block: Block) -> list[Key]:
             if key and key not in found:
                 found.append(key)
 
-    offer(member_of(k) for k in block.keys)
+    offer(member_of(k) for k in block.common)
     for window in block.windows():
         offer(member_of(p) for p in window["partitions"])
     for join in joins(block.source):

@@ -36,6 +36,7 @@ _CHILDREN: dict[str, tuple[str, ...]] = {
         "filter_expr",
     ),
     "SUBQUERY": ("child",),
+    "STAR": (),
 }
 """Where expressions lie inside expressions of each class that is understood."""
 
@@ -194,7 +195,16 @@ def conjuncts(expression: Tree | None) -> list[Tree]:
 
 
 def equality(left: Tree, right: Tree) -> Tree:
-    return {"class": "COMPARISON", "type": "COMPARE_EQUAL", "alias": "", "left": left, "right": right}
+    return comparison("EQUAL", left, right)
+
+
+def comparison(kind: str, left: Tree, right: Tree) -> Tree:
+    """`kind` is EQUAL, GREATERTHAN, DISTINCT_FROM …"""
+    return {"class": "COMPARISON", "type": f"COMPARE_{kind}", "alias": "", "left": left, "right": right}
+
+
+def coalesced(first: Tree, second: Tree) -> Tree:
+    return {"class": "OPERATOR", "type": "OPERATOR_COALESCE", "alias": "", "children": [first, second]}
 
 
 def table(name: str, alias: str = "") -> Tree:
@@ -280,11 +290,50 @@ def select(chosen: list[Tree], source: Tree) -> Tree:
 
 
 def number(value: int) -> Tree:
+    return _constant("INTEGER", str(value))
+
+
+def text(value: str) -> Tree:
+    return _constant("STRING", value)
+
+
+def false() -> Tree:
+    return _constant("BOOLEAN", "false")
+
+
+def null(kind: str) -> Tree:
+    return cast(_constant("NULL_LITERAL", ""), kind)
+
+
+def _constant(kind: str, value: str) -> Tree:
     return {
         "class": "CONSTANT",
         "type": "VALUE_CONSTANT",
         "alias": "",
-        "literal": {"kind": "INTEGER", "text": str(value)},
+        "literal": {"kind": kind, "text": value},
+    }
+
+
+def cast(child: Tree, kind: str) -> Tree:
+    """A cast to a type without members: `BIGINT`, `DECIMAL(9,2)`."""
+    name, _, rest = kind.partition("(")
+    sizes = [number(int(n)) for n in rest.rstrip(")").split(",")] if rest else []
+    return {
+        "class": "CAST",
+        "type": "OPERATOR_CAST",
+        "alias": "",
+        "child": child,
+        "try_cast": False,
+        "type_expr": {
+            "class": "TYPE",
+            "type": "TYPE",
+            "alias": "",
+            "catalog": "",
+            "schema": "",
+            "type_name": name,
+            "children": sizes,
+            "qualified_name": {"path": [name]},
+        },
     }
 
 

@@ -157,6 +157,56 @@ class PythonConformance(OpenedEngine):
         left = set(bench.staged_files()) - set(bench.inputs["d.a"].files)
         assert left == {f.path for f in staged.files}
 
+    @pytest.mark.parametrize("at", ["first", "last"])
+    @pytest.mark.parametrize("promised", ["nothing", "kinds", "types"])
+    def test_members_and_elements_without_values_in_some_rows_have_the_type_of_the_others(
+        self, bench: Bench, at: str, promised: str
+    ) -> None:
+        rows = 200_000
+        bench.inputs = {"d.a": scan(bench.sql(f"select range::bigint as a from range({rows})"))}
+        code = (
+            "import pyarrow as pa, pyarrow.compute as pc\n"
+            "def transform(batch):\n"
+            f"    full = (pc.min(batch['a']).as_py() > 0) == {at == 'first'}\n"
+            "    kinds = [('a', pa.int32()), ('b', pa.list_(pa.null()))] if full else "
+            "[('a', pa.null()), ('b', pa.list_(pa.int64()))]\n"
+            "    value = {'a': 1, 'b': []} if full else {'a': None, 'b': [2]}\n"
+            "    x = pa.array([value] * len(batch), pa.struct(kinds))\n"
+            "    tags = pa.array([['t'] if full else []] * len(batch), pa.list_(pa.string() if full else pa.null()))\n"
+            "    return batch.append_column('x', x).append_column('tags', tags)\n"
+        )
+        physical = "struct(a integer, b bigint[])" if promised == "types" else None
+        promises = (
+            *columns(a="bigint"),
+            column("x", physical, logical="object"),
+            column("tags", logical="array"),
+        )
+        staged = bench.python(code, () if promised == "nothing" else promises)
+        assert [str(f.type) for f in staged.schema] == [
+            "long",
+            "struct<a: int, b: list<long>>",
+            "list<string>",
+        ]
+        made = bench.rows(staged)
+        assert sorted(r["a"] for r in made) == list(range(rows))
+        told = {(r["x"]["a"], *r["x"]["b"], *r["tags"]) for r in made}
+        assert told == {(1, "t"), (None, 2)}
+
+    def test_a_member_without_any_value_and_type_is_refused_by_name(self, bench: Bench) -> None:
+        bench.inputs = {"d.a": scan(bench.sql("select range::bigint as a from range(200000)"))}
+        before = bench.staged_files()
+        code = (
+            "import pyarrow as pa\n"
+            "def transform(batch):\n"
+            "    x = pa.array([{'a': 1, 'tags': []}] * len(batch), pa.struct([('a', pa.int32()), ('tags', pa.list_(pa.null()))]))\n"
+            "    return batch.append_column('x', x)\n"
+        )
+        with pytest.raises(
+            ConformError, match=r"column 'x.tags\[\]': it has no type because every value here is NULL"
+        ):
+            bench.python(code)
+        assert bench.staged_files() == before
+
     @pytest.mark.parametrize("rows", [5, 200_000])
     def test_a_column_without_any_value_and_type_is_refused_by_name(self, bench: Bench, rows: int) -> None:
         bench.inputs = {"d.a": scan(bench.sql(f"select range::bigint as a from range({rows})"))}

@@ -133,18 +133,9 @@ def test_rows_that_may_stay_unmatched_are_never_given_whole(join: str) -> None:
         ("SELECT customer_id, arg_max(note, amount) AS f FROM shop.sales GROUP BY ALL", "arg_max"),
         ("SELECT DISTINCT ON (customer_id) * FROM shop.sales", "DISTINCT ON"),
         ("SELECT order_id FROM shop.sales TABLESAMPLE 10%", "sample"),
-        ("SELECT customer_id, count(*) AS n FROM shop.sales GROUP BY ROLLUP (customer_id)", "several ways"),
         ("SELECT s.order_id FROM shop.sales s POSITIONAL JOIN shop.customers c", "positional"),
         ("SELECT order_id FROM shop.sales WHERE note COLLATE nocase = 'a'", "collate"),
         ("SELECT list_transform([amount], lambda x: x + 1) AS l FROM shop.sales", "list_transform"),
-        (
-            "SELECT name FROM shop.customers c WHERE EXISTS (SELECT 1 FROM shop.sales s WHERE s.customer_id = c.id)",
-            "rows around it",
-        ),
-        (
-            "SELECT name, (SELECT max(amount) FROM shop.sales WHERE customer_id = id) AS m FROM shop.customers",
-            "around",
-        ),
         ("PIVOT shop.sales ON note USING sum(amount) GROUP BY customer_id", "one"),
         (
             "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 5) SELECT r.n FROM r",
@@ -199,6 +190,98 @@ def test_membership_in_a_query_is_a_semi_join() -> None:
     )
     assert "SEMI JOIN" in staged.last.sql
     assert staged.last.runs == "partitions"
+
+
+@pytest.mark.parametrize(
+    ("condition", "how"),
+    [
+        ("EXISTS (SELECT * FROM shop.sales s WHERE s.customer_id = c.id AND s.note > c.name)", "SEMI"),
+        ("NOT EXISTS (SELECT 1 FROM shop.sales WHERE customer_id = c.id AND amount > 1)", "ANTI"),
+        ("name IN (SELECT note FROM shop.sales WHERE customer_id = id)", "SEMI"),
+        ("name NOT IN (SELECT note FROM shop.sales WHERE customer_id = id)", "ANTI"),
+        ("id < (SELECT 2 * avg(amount) FROM shop.sales WHERE customer_id = c.id AND amount > 1)", "LEFT"),
+    ],
+)
+def test_a_subquery_about_the_row_around_it_is_a_join_by_what_they_share(condition: str, how: str) -> None:
+    staged = plan(f"SELECT id, region FROM shop.customers c WHERE active AND {condition}")
+    assert f"{how} JOIN" in staged.last.sql
+    assert staged.last.runs == "partitions"
+    assert any("id" in r.key for r in staged.last.exchanged)
+    sales = next(s for s in staged.stages if any(r.source == "shop.sales" for r in s.reads))
+    assert ("amount > 1" in sales.sql) == ("amount > 1" in condition)
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        "(SELECT max(amount) FROM shop.sales WHERE customer_id < c.id)",  # no key
+        "(SELECT note FROM shop.sales WHERE customer_id = c.id)",  # an error when there are two
+        "(SELECT max(amount) FROM shop.sales WHERE customer_id = c.id GROUP BY day)",
+        "(SELECT sum(amount * c.id) FROM shop.sales WHERE customer_id = c.id)",
+        "(SELECT max(amount) FROM shop.sales WHERE rate = c.id)",  # equal without being the same
+        "(SELECT bit_xor(order_id) FROM shop.sales WHERE customer_id = c.id)",
+        "EXISTS (SELECT 1 FROM shop.sales WHERE customer_id = c.id)",  # not a condition
+        "EXISTS (SELECT max(amount) FROM shop.sales WHERE customer_id = c.id)",
+    ],
+)
+def test_other_subqueries_about_the_row_around_keep_the_query_in_one_task(chosen: str) -> None:
+    staged = plan(f"SELECT id, {chosen} AS x FROM shop.customers c")
+    assert not staged.apart
+    assert staged.why == "one task: a subquery looks at rows around it"
+
+
+def test_a_subquery_beside_groups_keeps_the_query_in_one_task() -> None:
+    staged = plan(
+        "SELECT region, (SELECT max(note) FROM shop.sales WHERE note = region) AS m FROM shop.customers GROUP BY region"
+    )
+    assert staged.why == "one task: a subquery looks at groups around it"
+
+
+def test_the_answer_of_a_subquery_is_given_to_every_task_when_it_is_small() -> None:
+    sql = "SELECT order_id FROM shop.sales WHERE customer_id NOT IN (SELECT id FROM shop.customers)"
+    small = plan(sql, Chances(parallel=4, whole_bytes=1e9, small=0))
+    assert small.last.runs == "files"
+    large = plan(sql, Chances(parallel=4, whole_bytes=1e5, small=0))
+    assert large.last.runs == "one"
+    assert "too large to be given to every task" in large.last.why
+    single = plan(
+        "SELECT order_id FROM shop.sales WHERE EXISTS (SELECT 1 FROM source.visits WHERE pages > 9)"
+    )
+    assert [s.runs for s in single.stages] == [
+        "files",
+        "one",
+        "files",
+    ]  # tasks count, the counts are added up
+
+
+def test_sets_of_keys_that_share_one_are_grouped_by_it() -> None:
+    staged = plan(
+        "SELECT customer_id, note, count(*) AS n FROM shop.sales GROUP BY customer_id, ROLLUP (note)"
+    )
+    assert [s.runs for s in staged.stages] == ["files", "partitions"]
+    assert [r.key for r in staged.last.exchanged] == [("customer_id",)]
+    assert "GROUP BY t1.customer_id, t1.note" in staged.stages[0].sql
+
+
+@pytest.mark.parametrize("aggregate", ["count(*)", "count(DISTINCT day)"])
+def test_sets_of_keys_that_share_none_are_grouped_by_several_of_what_is_read_once(aggregate: str) -> None:
+    staged = plan(
+        f"SELECT customer_id, note, {aggregate} AS n FROM shop.sales GROUP BY CUBE (customer_id, note)"
+    )
+    (first,) = (s for s in staged.stages if any(r.source == "shop.sales" for r in s.reads))
+    assert ("GROUP BY" in first.sql) == (aggregate == "count(*)")
+    assert {k for s in staged.stages for k in keys(s).values()} >= {("customer_id",), ("note",)}
+
+
+def test_rows_rolled_up_are_not_placed_by_a_column_they_lost() -> None:
+    staged = plan(
+        """SELECT q.order_id, count(*) AS n FROM (
+            SELECT customer_id, order_id, sum(rate) AS s FROM shop.sales WHERE order_id = customer_id
+            GROUP BY customer_id, ROLLUP (order_id)
+        ) AS q GROUP BY q.order_id"""
+    )
+    assert [r.key for r in staged.last.exchanged] == [("order_id",)]
+    assert "GROUPING SETS" not in staged.last.sql
 
 
 def test_small_inputs_are_not_taken_apart() -> None:

@@ -146,6 +146,112 @@ def test_an_aggregate_of_no_rows_has_its_one_row(tmp_path: Path) -> None:
     assert agree("SELECT k, count(*) AS n FROM shop.a GROUP BY k", inputs, tmp_path)
 
 
+SETS: dict[str, list[str]] = {
+    "ROLLUP (k, s)": ["k", "s"],
+    "CUBE (k, s)": ["k", "s"],
+    "k, ROLLUP (s)": ["k", "s"],
+    "GROUPING SETS ((k), (k, s), (s), ())": ["k", "s"],
+    "GROUPING SETS ((k), (k))": ["k"],
+    "GROUPING SETS (())": [],
+    "ROLLUP (k + 1, s)": ["k + 1", "s"],
+    "()": [],
+}
+
+
+@pytest.mark.parametrize("count", [0, 300])
+def test_several_sets_of_keys(count: int, tmp_path: Path) -> None:
+    rows = [
+        (None if i % 10 == 0 else i % 7, i, [None, "a", "b"][i % 3], Number(i % 13) / 100)
+        for i in range(count)
+    ]
+    schema = table(k=INT, n=LONG, s=STRING, d=Decimal(12, 2))
+    inputs = {"shop.a": written(tmp_path, "a", schema, rows, 3)}
+    exact, other = (
+        "count(*) AS x, sum(n) AS y, avg(d) AS z, min(s) AS m",
+        "count(DISTINCT n) AS x, median(d) AS y",
+    )
+    for at, (sets, keys) in enumerate(SETS.items()):
+        chosen = [f"{key} AS c{at}" for at, key in enumerate(keys)]
+        chosen += [f"GROUPING({', '.join(keys)}) AS g" for _ in keys[:1]]
+        chosen += [f"coalesce(({key})::VARCHAR, 'all') AS every" for key in keys[:1]]
+        for more in (exact, other)[: 1 + at % 2]:
+            sql = f"SELECT {', '.join([*chosen, more])} FROM shop.a GROUP BY {sets}"
+            assert agree(sql, inputs, tmp_path) or not (keys and count), sql
+    for sql in (
+        "SELECT k, count(*) AS x FROM shop.a GROUP BY ROLLUP (k) HAVING GROUPING(k) = 0 OR count(*) > 5",
+        "SELECT DISTINCT k FROM shop.a GROUP BY CUBE (k, s)",
+        "SELECT k FROM shop.a GROUP BY ROLLUP (k)",
+        "SELECT q.k FROM (SELECT k, max(n) AS x FROM shop.a GROUP BY ROLLUP (k)) AS q",
+        "SELECT k, sum(count(*)) OVER (PARTITION BY k, GROUPING(k)) AS w FROM shop.a GROUP BY ROLLUP (k, s)",
+        "SELECT k, s, sum(count(*)) OVER (PARTITION BY s) AS w FROM shop.a GROUP BY k, ROLLUP (s)",
+        "SELECT q.k, count(*) AS x FROM (SELECT k, s FROM shop.a GROUP BY k, ROLLUP (s)) AS q GROUP BY q.k",
+        "SELECT q.n, count(*) AS x FROM (SELECT k, n, median(d) AS m FROM shop.a WHERE n = k GROUP BY k, ROLLUP (n)) AS q GROUP BY q.n",
+        "SELECT k, n, max(median(d)) OVER (PARTITION BY n) AS w FROM shop.a WHERE n = k GROUP BY k, ROLLUP (n)",
+        "SELECT k, s, count(*) AS x FROM shop.a WHERE k > (SELECT min(k) FROM shop.a) GROUP BY ROLLUP (k, s)",
+    ):
+        agree(sql, inputs, tmp_path)
+    sql = "SELECT k, count(*) AS x FROM shop.a GROUP BY ROLLUP (k) ORDER BY k LIMIT 1"  # a missing k, or all of them
+    assert not in_stages(sql, inputs, tmp_path)[0].stages
+
+
+OUTER = [(i, None if i % 5 == 0 else i % 11, Number(i % 9)) for i in range(120)]
+INNER = [(i % 13 if i % 4 else None, i % 3 or None, f"s{i % 5}") for i in range(90)] + [(3, 2, "s1")] * 400
+RELATED = (
+    "EXISTS (SELECT 1 FROM shop.b WHERE b.k = a.k)",
+    "NOT EXISTS (SELECT * FROM shop.b WHERE b.k = a.k AND b.n < a.id)",
+    "EXISTS (SELECT 1 FROM shop.b AS o WHERE o.k = a.k AND EXISTS (SELECT 1 FROM shop.b WHERE b.n = o.n AND b.k > o.k))",
+    "NOT EXISTS (SELECT 1 FROM shop.b WHERE b.k IS NOT DISTINCT FROM a.k AND n = 2)",
+    "a.k IN (SELECT n FROM shop.b WHERE b.k = a.id)",
+    "a.k NOT IN (SELECT n FROM shop.b WHERE b.k = a.id)",
+    "a.k NOT IN (SELECT n FROM shop.b WHERE b.k = a.id AND n IS NOT NULL)",
+    "a.d IN (SELECT n FROM shop.b)",
+    "a.k NOT IN (SELECT n FROM shop.b)",
+    "a.k NOT IN (SELECT n FROM shop.b WHERE n IS NOT NULL)",
+    "a.k NOT IN (SELECT n FROM shop.b WHERE n > 100)",
+    "NOT EXISTS (SELECT 1 FROM shop.b WHERE n > 100)",
+    "a.id > (SELECT count(*) FROM shop.b WHERE b.k = a.k)",
+    "a.id > (SELECT max(b.n) + a.k FROM shop.b WHERE a.k = b.k + 1 AND b.k = a.d)",
+    "coalesce((SELECT sum(b.n) FROM shop.b WHERE a.k = b.k), -1) < 4",
+    "(SELECT avg(b.n) FROM shop.b WHERE b.k IS NOT DISTINCT FROM a.k) IS NULL",
+)
+
+
+@pytest.mark.parametrize(("empty", "chances"), [("", GENEROUS), ("", EAGER), ("a", EAGER), ("b", EAGER)])
+def test_subqueries_about_the_row_around(empty: str, chances: Chances, tmp_path: Path) -> None:
+    inputs = {
+        "shop.a": written(
+            tmp_path, "a", table(id=LONG, k=INT, d=Decimal(9, 2)), [] if empty == "a" else OUTER, 3
+        ),
+        "shop.b": written(tmp_path, "b", table(k=LONG, n=INT, s=STRING), [] if empty == "b" else INNER, 3),
+    }
+    for condition in RELATED:
+        sql = f"SELECT id, k FROM shop.a WHERE id <> 7 AND {condition}"
+        assert agree(sql, inputs, tmp_path, chances=chances, skew=2.0, skew_rows=20), sql
+    for value in (
+        "count(*)",
+        "count(b.n) + 1",
+        "max(s)",
+        "sum(n)",
+        "avg(n)",
+        "count(DISTINCT n) FILTER (WHERE n > 1)",
+    ):
+        sql = f"SELECT id, (SELECT {value} FROM shop.b WHERE b.k = a.k AND s <> 's2') AS v, d FROM shop.a"
+        assert agree(sql, inputs, tmp_path, chances=chances), sql
+
+
+def test_equal_values_that_are_not_the_same_are_not_made_one(tmp_path: Path) -> None:
+    signs = [(1, 0.0), (1, -0.0), (2, 0.0), (3, -0.0)]
+    inputs = {
+        "shop.a": written(
+            tmp_path, "a", table(id=LONG, s=STRING), [(i, s) for i in range(4) for s in ("0.0", "-0.0")], 2
+        ),
+        "shop.b": written(tmp_path, "b", table(k=LONG, d=DOUBLE), signs, 1),
+    }
+    for kind in ("EXISTS", "NOT EXISTS"):
+        sql = f"SELECT id, s FROM shop.a WHERE {kind} (SELECT 1 FROM shop.b WHERE k = id AND d::VARCHAR = s)"
+        assert agree(sql, inputs, tmp_path), sql
+
+
 @pytest.mark.parametrize("chances", [GENEROUS, EAGER])
 def test_the_first_rows_are_the_first_of_the_first_of_every_share(chances: Chances, tmp_path: Path) -> None:
     rows = [(i % 90, None if i % 9 == 0 else i * 37 % 50, f"s{i % 7}") for i in range(600)]
