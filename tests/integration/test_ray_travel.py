@@ -80,10 +80,11 @@ def root(one: Nodes, tmp_path: Path) -> Path:
         storage={"s3": {"secretAccessKey": "${file:keys/of_storage}"}},
     )
     write_domain(root, "press")
-    for domain, code in (("shop", FUNCTION), ("press", CLASS)):
+    for name, code in (("shop.seen", FUNCTION), ("press.seen", FUNCTION), ("press.by_class", CLASS)):
         half = {"cpus": 0.5}  # of the one processor: a class holds one part, reading needs the other
         sql = "SELECT 1::bigint AS id"
-        write_product(root, f"{domain}.seen", COLUMNS, sql=sql, python=code, resources=half)
+        write_product(root, name, COLUMNS, sql=sql, python=code, resources=half)
+    for domain in ("shop", "press"):
         (root / f"domains/{domain}/words.txt").write_text(domain)
     (root / "lib").mkdir()
     (root / "lib/words.py").write_text("SHARED = 'we '")
@@ -138,7 +139,7 @@ def test_every_domain_has_its_own_files_and_processes_and_no_secrets(
             assert not [f for f in files if f in STAYS or f.startswith(f"domains/{other}/")]
         (root / "domains/shop/words.txt").write_text("shop, changed")
         assert seen(mesh, "shop.seen")["said"] == "we shop, changed"
-        seen(mesh, "press.seen")
+        assert seen(mesh, "press.by_class")["said"] == "we press"
     first, second, third, fourth = addresses
     assert second == fourth != first != third
 
