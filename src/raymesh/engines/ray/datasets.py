@@ -231,10 +231,28 @@ def _staged(result: ray.data.Dataset, plan: BuildPlan, output: Output, watch: Wa
         batch_format="pyarrow",
         zero_copy_batch=True,
     )
+    _read_side_by_side(told)
     file = output.transform.python_file or "transform.py"
     pipeline = Pipeline(plan, output, watch, blame=lambda error: _blamed(error, file, plan.root))
     parts = [pickle.loads(raw) for raw in pipeline.column(told, "part")]  # noqa: S301 - our own tasks made it
     return [p for p in parts if p is not None]
+
+
+def _read_side_by_side(result: ray.data.Dataset) -> None:
+    """Give every reader, and what is mapped over what it reads, a task of its own.
+
+    Ray Data takes a reader for one row, and gives so many readers to one task as the batches of what is mapped have
+    rows: all of them, that is.
+    """
+    from ray.data._internal.logical.operators import AbstractMap, Read
+
+    reading: set[int] = set()
+    for step in result._logical_plan.dag.post_order_iter():
+        if isinstance(step, AbstractMap) and all(id(s) in reading for s in step.input_dependencies):
+            object.__setattr__(step, "min_rows_per_bundled_input", None)
+        elif not isinstance(step, Read):
+            continue
+        reading.add(id(step))
 
 
 def _empty(result: ray.data.Dataset) -> pa.Table:
