@@ -50,7 +50,7 @@ KEYS: dict[str, str] = {
     "RayEngineSpec.objectStore": "shared memory for what its tasks exchange, such as `4GB`; what does not fit is spilled to disk",
     "RayEngineSpec.spill": "folder for what is spilled, relative to mesh.yaml",
     "RayEngineSpec.resources": "amounts of anything else it has, by name, such as `{licence: 2}`",
-    "RayEngineSpec.shared": "whether every node has the mesh's folder under the same path (an image, a network disk); otherwise user code travels with each job",
+    "RayEngineSpec.shared": "whether every node has the mesh's folder under the same path (an image, a network disk); otherwise the files of a domain travel to the tasks of its builds",
     "RayEngineSpec.autoscaling": "whether the cluster grows when asked: what no node has is then waited for",
     "RayEngineSpec.patience": "how long it is waited for, such as `10m`",
     "SnapshotPolicy.keep": "so many newest versions are always kept",

@@ -76,8 +76,8 @@ class Scan:
 @dataclass(frozen=True, slots=True)
 class SourceScan:
     """A source, described and pinned: `spec` is the source document's content, `pin` its version
-    (paths with sizes and times, a table snapshot; empty when the source has no versions). An engine that deals a
-    Parquet source out to tasks narrows `files` in the pin, and with `rows` (first, behind last) those of each."""
+    (paths with sizes and times, a table snapshot; empty when the source has no versions). A piece of a source that
+    its adapter divided has a narrower pin, which only the adapter reads."""
 
     name: str
     type: str

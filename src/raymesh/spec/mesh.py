@@ -33,7 +33,7 @@ class RayEngineSpec(Model):
     and bytes its tasks may take, bytes of shared memory for what they exchange, the folder for what does not fit,
     amounts of anything else. `autoscaling` says that the cluster grows when asked: what no node has now is then
     waited for, at most `patience` seconds. `shared` says that every node has the mesh's folder under the same path;
-    otherwise user code travels with each job.
+    otherwise the files of a domain travel to the tasks of its builds.
     """
 
     address: Maybe[str] = None

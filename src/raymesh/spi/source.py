@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import duckdb
@@ -50,5 +50,29 @@ class SourceAdapter(Protocol):
 
         Raises SourceChangedError when the source is no longer what was pinned, CorruptFileError or
         SourceError when `error` is the source's fault; returns when neither is the case.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Division:
+    """A source in pieces: the rows of all pieces, one piece after the other, are the source's rows in its columns.
+
+    `why` says in words what the pieces are, or why there is only one.
+    """
+
+    pieces: tuple[SourceScan, ...]
+    why: str
+
+
+@runtime_checkable
+class DivisibleSource(Protocol):
+    """What a source adapter offers whose rows may be read by several processes side by side."""
+
+    def divide(self, scan: SourceScan, root: str, parts: int) -> Division:
+        """`scan` in about `parts` pieces of about the same size, each read by `relation` and `verify` like any scan.
+
+        Reads no more than `describe` does. Raises what `relation` raises for the whole source when that can be
+        known without its rows, such as SourceError for files that do not fit together.
         """
         ...

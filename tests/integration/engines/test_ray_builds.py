@@ -147,6 +147,18 @@ def test_a_dataset_function_has_all_of_ray_data(bench: Bench) -> None:
     assert sum(f.rows for f in staged.files) == 150_000
 
 
+@pytest.mark.parametrize("size", ["", ", batch_size=10_000"], ids=["blocks", "batches"])
+def test_what_a_dataset_function_maps_is_read_and_mapped_by_several_tasks(bench: Bench, size: str) -> None:
+    note = 'return batch.append_column("task", [[ray.get_runtime_context().get_task_id()] * batch.num_rows])'
+    code = DATASET.format(work=note).replace('"pyarrow")', f'"pyarrow"{size})')
+    staged = bench.python(
+        code, columns(id="bigint", name="varchar", task="varchar"), bindings={"rows": "d.a"}
+    )
+    rows = bench.rows(staged)
+    assert len(rows) == 300_000
+    assert len({row["task"] for row in rows}) > 1
+
+
 def test_a_dataset_without_rows_keeps_its_columns(bench: Bench) -> None:
     code = DATASET.format(work="return batch.slice(0, 0)")
     staged = bench.python(code, columns(id="bigint", name="varchar"), bindings={"rows": "d.a"})

@@ -1,4 +1,4 @@
-"""Tokens, addresses and luggage: what is checked before Ray is asked for anything."""
+"""Tokens, addresses and files that travel: what is checked before Ray is asked for anything."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from raymesh.engines.ray import access, cluster, head, travel
 from raymesh.errors import ClusterError, StorageError
+from raymesh.mesh.plan import BuildPlan, Limits, Output, Transform
 from raymesh.spec.mesh import RayEngineSpec
 
 
@@ -98,19 +99,35 @@ def test_a_head_that_died_is_not_kept(home: Path) -> None:
     assert head.kept() is None, "another process has its id now"
 
 
-def test_user_code_travels_and_secrets_stay(tmp_path: Path) -> None:
+def test_what_stays_behind_when_files_of_a_domain_travel(tmp_path: Path) -> None:
     mesh = tmp_path / "mesh"
-    (mesh / "domains").mkdir(parents=True)
+    for domain in ("shop", "press"):
+        (mesh / "domains" / domain).mkdir(parents=True)
+        (mesh / "domains" / domain / "domain.yaml").touch()
     (mesh / "mesh.yaml").write_text("storage: {s3: {secretAccessKey: '${file:keys/s3 secret}'}}\n")
-    packed = travel.luggage(mesh)
-    env = packed.runtime_env()
-    assert env["working_dir"] == str(mesh)
-    assert {".env", ".raymesh/", "*.parquet", "/keys/s3 secret"} <= set(env["excludes"])
-    assert packed.serves(str(mesh))
-    assert not packed.serves(str(tmp_path))
-    assert travel.Luggage().runtime_env() == {}
-    assert travel.Luggage().serves(str(tmp_path))
-    assert not travel.luggage(tmp_path / "elsewhere").serves(str(tmp_path))
+    scratch, warehouse = str(mesh / ".raymesh/scratch"), f"{mesh}/house"
+    outputs = tuple(
+        Output("main", "shop.made", place, Transform("sql"), ())
+        for place in (
+            f"{warehouse}/shop/made/data",
+            "s3://bucket/house/shop/made/data",
+            f"{tmp_path}/house/shop/made/data",
+        )
+    )
+    plan = BuildPlan("shop.made", "r", str(mesh), (), outputs, Limits(1, 1, scratch))
+    left = travel.left(plan)
+    assert {
+        ".env",
+        "/mesh.yaml",
+        "/governance/",
+        "*.parquet",
+        "/keys/s3 secret",
+        "/domains/press/",
+        "/house/",
+    } <= set(left)
+    assert not any("shop" in pattern or "bucket" in pattern for pattern in left)
+    with travel.packed(plan) as keywords:
+        assert keywords == {}, "SQL over products needs no files"
 
 
 def test_a_worker_finds_the_mesh_where_it_was_unpacked(

@@ -8,6 +8,7 @@ silently reads NULL for the second.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -18,10 +19,10 @@ from raymesh.adapters.sources.table_formats import selected, table_place
 from raymesh.adapters.sources.temporary import keep_arrow, private_connection, reason
 from raymesh.errors import CorruptFileError, MissingExtraError, SourceChangedError
 from raymesh.spi.scan_sql import fields_of
-from raymesh.spi.source import SourceDescription
+from raymesh.spi.source import Division, SourceDescription
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import duckdb
 
@@ -51,18 +52,35 @@ class DeltaSource:
     ) -> duckdb.DuckDBPyRelation:
         settings = settings_of(scan, root)
         table = _open(settings, root, scan.pin.get("version"))
-        if scan.pin and _pin(table) != scan.pin:
+        if not _pinned(table, scan):
             raise _replaced(settings)
         if _needs_engine(table):
             relation = keep_arrow(con, _through_engine(table))
         else:
-            relation = con.from_arrow(table.to_pyarrow_dataset())
+            relation = con.from_arrow(_dataset(table, scan.pin.get("paths")))
         return selected(con, settings, relation)
+
+    def divide(self, scan: SourceScan, root: str, parts: int) -> Division:
+        """Pieces of whole data files."""
+        from raymesh.adapters.sources.dividing import table_pieces  # only a cluster needs it
+
+        settings = settings_of(scan, root)
+        table = _open(settings, root, scan.pin.get("version"))
+        if not _pinned(table, scan):
+            raise _replaced(settings)
+        if _needs_engine(table):
+            return Division((scan,), "its deletion vectors or mapped columns are read by one reader")
+        files = pa.table(table.get_add_actions(flatten=True))
+        known = dict(
+            zip(files.column("path").to_pylist(), files.column("size_bytes").to_pylist(), strict=True)
+        )
+        sizes = {f.path: known.get(f.path) or 0 for f in _dataset(table).get_fragments()}
+        return table_pieces(replace(scan, pin=scan.pin or _pin(table)), sizes, parts)
 
     def verify(self, scan: SourceScan, root: str, error: Exception | None = None) -> None:
         settings = settings_of(scan, root)
         table = _open(settings, root, scan.pin.get("version"))
-        if scan.pin and _pin(table) != scan.pin:
+        if not _pinned(table, scan):
             raise _replaced(settings)
         if error is not None and (path := _named_file(table, reason(error))):
             raise CorruptFileError(
@@ -106,6 +124,21 @@ def _storage(settings: Settings) -> dict[str, str]:
 
 def _pin(table: Any) -> dict[str, Any]:
     return {"table": str(table.metadata().id), "version": int(table.version())}
+
+
+def _pinned(table: Any, scan: SourceScan) -> bool:
+    """Whether `table` is the one that a scan, or a piece of it, is pinned to."""
+    return not scan.pin or _pin(table).items() <= scan.pin.items()
+
+
+def _dataset(table: Any, paths: Sequence[str] | None = None) -> Any:
+    """The table as an Arrow dataset, of some of its files only when `paths` are given."""
+    whole = table.to_pyarrow_dataset()
+    if paths is None:
+        return whole
+    wanted = set(paths)
+    some = [f for f in whole.get_fragments() if f.path in wanted]
+    return type(whole)(some, whole.schema, whole.format, whole.filesystem)
 
 
 def _needs_engine(table: Any) -> bool:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from raymesh.adapters.sources.locations import SourceFile
     from raymesh.mesh.plan import SourceScan
+    from raymesh.spi.source import Division
 
 
 class FileSource:
@@ -55,6 +56,23 @@ class FileSource:
             files.check(chosen)  # what looks damaged may be a file that is being rewritten
         return relation
 
+    def divide(self, scan: SourceScan, root: str, parts: int) -> Division:
+        """Pieces of whole files, large Parquet files cut; one piece where types come from every record."""
+        from raymesh.adapters.sources import dividing  # only a cluster needs it
+
+        files = FileSet(settings_of(scan, root), root)
+        chosen = files_of(scan.pin) if scan.pin else files.current()
+        files.check(chosen)
+        with private_connection() as con, _explained(files):
+            files.attach(con)
+            if scan.type == "parquet":
+                return dividing.parquet_pieces(con, scan, files, chosen, parts)
+            if scan.type == "csv":
+                return dividing.csv_pieces(scan, chosen, parts, _text_types(con, files, chosen))
+            from raymesh.adapters.sources.json_places import record_format
+
+            return dividing.json_pieces(scan, chosen, parts, record_format(files, chosen))
+
     def verify(self, scan: SourceScan, root: str, error: Exception | None = None) -> None:
         files = FileSet(settings_of(scan, root), root)
         chosen = files_of(scan.pin) if scan.pin else ()
@@ -71,7 +89,7 @@ def _relation(
     con: duckdb.DuckDBPyConnection, scan: SourceScan, files: FileSet, chosen: Sequence[SourceFile]
 ) -> duckdb.DuckDBPyRelation:
     if scan.type != "parquet":
-        return _text_relation(con, files, chosen)
+        return _text_relation(con, files, chosen, scan.pin)
     rows = scan.pin.get("rows")  # one task's share of a large file
     return parquet_relation(con, files, chosen, None if rows is None else (rows[0], rows[1]))
 
@@ -90,7 +108,7 @@ def _text_types(
 
 
 def _text_relation(
-    con: duckdb.DuckDBPyConnection, files: FileSet, chosen: Sequence[SourceFile]
+    con: duckdb.DuckDBPyConnection, files: FileSet, chosen: Sequence[SourceFile], pin: Mapping[str, Any]
 ) -> duckdb.DuckDBPyRelation:
     if files.settings.kind == "csv":
         from raymesh.adapters.sources.csv_files import csv_relation
@@ -98,7 +116,8 @@ def _text_relation(
         return csv_relation(con, files, chosen)
     from raymesh.adapters.sources.json_files import json_relation
 
-    return json_relation(con, files, chosen)
+    judged = pin.get("judged")  # of a piece, see `divide`
+    return json_relation(con, files, chosen, None if judged is None else files_of({"files": judged}))
 
 
 @contextmanager

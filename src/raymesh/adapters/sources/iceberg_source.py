@@ -7,6 +7,7 @@ files without field ids, other file formats) goes through pyiceberg's own scan, 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +19,13 @@ from raymesh.adapters.sources.temporary import keep_arrow, private_connection, r
 from raymesh.errors import CorruptFileError, SourceChangedError
 from raymesh.mesh.plan import Scan
 from raymesh.spi.scan_sql import fields_of, literal, scan_sql
-from raymesh.spi.source import SourceDescription
+from raymesh.spi.source import Division, SourceDescription
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import duckdb
-    from pyiceberg.table import FileScanTask, Table
+    from pyiceberg.table import DataScan, FileScanTask, Table
 
     from raymesh.adapters.sources.settings import Settings
     from raymesh.mesh.plan import SourceScan
@@ -57,7 +58,25 @@ class IcebergSource:
         settings = settings_of(scan, root)
         table = _open(settings, root, scan.pin.get("metadata"))
         pin = _checked(settings, table, scan.pin)
-        return selected(con, settings, _rows(con, settings, table, pin["snapshot"]))
+        return selected(con, settings, _rows(con, settings, table, pin))
+
+    def divide(self, scan: SourceScan, root: str, parts: int) -> Division:
+        """Pieces of whole data files, where DuckDB reads them."""
+        from raymesh.adapters.sources.dividing import table_pieces  # only a cluster needs it
+
+        settings = settings_of(scan, root)
+        table = _open(settings, root, scan.pin.get("metadata"))
+        pin = _checked(settings, table, scan.pin)
+        if pin["snapshot"] is None:
+            return Division((scan,), "the table is empty")
+        with private_connection() as con:
+            tasks = _planned(table, pin["snapshot"])
+            if not _is_lazy(con, settings, table, pin["snapshot"], tasks):
+                return Division(
+                    (scan,), "its deletes, defaults or other kinds of files are read by one reader"
+                )
+        sizes = {t.file.file_path: t.file.file_size_in_bytes for t in tasks}
+        return table_pieces(replace(scan, pin=pin), sizes, parts)
 
     def verify(self, scan: SourceScan, root: str, error: Exception | None = None) -> None:
         settings = settings_of(scan, root)
@@ -192,18 +211,41 @@ def _summary(table: Table, snapshot: int | None) -> Mapping[str, str]:
 
 
 def _rows(
-    con: duckdb.DuckDBPyConnection, settings: Settings, table: Table, snapshot: int | None
+    con: duckdb.DuckDBPyConnection, settings: Settings, table: Table, pin: Mapping[str, Any]
 ) -> duckdb.DuckDBPyRelation:
+    snapshot = pin["snapshot"]
     if snapshot is None:
         return con.sql(scan_sql(Scan(table_schema(table.schema()), ())))
+    tasks = _planned(table, snapshot)
+    if (paths := pin.get("paths")) is not None:  # a piece, see `divide`
+        wanted = set(paths)
+        tasks = [t for t in tasks if t.file.file_path in wanted]
+    if paths is not None or _is_lazy(con, settings, table, snapshot, tasks):
+        files = tuple(_addresses(con, settings, tasks))
+        return con.sql(scan_sql(Scan(table_schema(_schema(table, snapshot)), files)))
+    return keep_arrow(con, _scan(table, snapshot).to_arrow_batch_reader())
+
+
+def _scan(table: Table, snapshot: int) -> DataScan:
     current = snapshot == table.metadata.current_snapshot_id
-    scan = table.scan() if current else table.scan(snapshot_id=snapshot)
-    tasks = list(scan.plan_files())
-    schema = _schema(table, snapshot)
-    files = _addresses(con, settings, tasks)
-    if _plain(tasks) and not _has_defaults(schema) and _all_have_ids(con, files):
-        return con.sql(scan_sql(Scan(table_schema(schema), tuple(files))))
-    return keep_arrow(con, scan.to_arrow_batch_reader())
+    return table.scan() if current else table.scan(snapshot_id=snapshot)
+
+
+def _planned(table: Table, snapshot: int) -> list[FileScanTask]:
+    return list(_scan(table, snapshot).plan_files())
+
+
+def _is_lazy(
+    con: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    table: Table,
+    snapshot: int,
+    tasks: Sequence[FileScanTask],
+) -> bool:
+    """Whether DuckDB can read the files as they are."""
+    if not _plain(tasks) or _has_defaults(_schema(table, snapshot)):
+        return False
+    return _all_have_ids(con, _addresses(con, settings, tasks))
 
 
 def _addresses(

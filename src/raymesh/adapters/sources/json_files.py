@@ -31,15 +31,23 @@ _ROW = "raymesh_record"
 
 
 def json_relation(
-    con: duckdb.DuckDBPyConnection, files: FileSet, chosen: Sequence[SourceFile]
+    con: duckdb.DuckDBPyConnection,
+    files: FileSet,
+    chosen: Sequence[SourceFile],
+    judged: Sequence[SourceFile] | None = None,
 ) -> duckdb.DuckDBPyRelation:
-    """All records of all files, read now; raises SourceError with the place of what does not fit."""
+    """All records of all files, read now; raises SourceError with the place of what does not fit.
+
+    That every declared column comes in some record is asked of the files `judged`: those that are read, or those
+    of the whole source for the first piece of it, and none for the others.
+    """
     wanted = declared_types(con, files.settings)
     if twice := duplicates(wanted):
         raise mismatch(files.settings, twice)
+    judged = chosen if judged is None else judged
     try:
         relation = keep(con, _select(files, chosen, wanted))
-        return _complete(con, files, chosen, relation, wanted)
+        return _complete(con, files, judged, relation, wanted) if judged else relation
     except duckdb.Error as error:
         if (found := explain(files, chosen, reason(error), wanted)) is not None:
             raise found from None
@@ -88,29 +96,35 @@ def _paths(files: FileSet, chosen: Sequence[SourceFile]) -> str:
 def _complete(
     con: duckdb.DuckDBPyConnection,
     files: FileSet,
-    chosen: Sequence[SourceFile],
+    judged: Sequence[SourceFile],
     relation: duckdb.DuckDBPyRelation,
     wanted: Mapping[str, Any],
 ) -> duckdb.DuckDBPyRelation:
-    """`relation`, unless a declared column comes in no record or there is nothing to take types from."""
+    """`relation`, unless a declared column comes in no record or there is nothing to take types from.
+
+    The other files of `judged` are looked into only for columns that hold nothing in the rows of `relation`.
+    """
     if not wanted:
         if relation.columns == ["json"] and not relation.limit(1).fetchall():
             raise no_records(files)
         return relation
     counts = ", ".join(f"count({identifier(n)})" for n in wanted)
-    total, *found = relation.aggregate(f"count(*), {counts}").fetchall()[0]
-    empty = [name for name, count in zip(wanted, found, strict=True) if total and not count]
+    found = relation.aggregate(counts).fetchall()[0]
+    empty = [name for name, count in zip(wanted, found, strict=True) if not count]
     if empty:
-        _require(con, files, chosen, empty)
+        _require(con, files, judged, empty)
     return relation
 
 
 def _require(
-    con: duckdb.DuckDBPyConnection, files: FileSet, chosen: Sequence[SourceFile], names: Sequence[str]
+    con: duckdb.DuckDBPyConnection, files: FileSet, judged: Sequence[SourceFile], names: Sequence[str]
 ) -> None:
-    """Raises SourceError that lists those of `names` that no record has, not even as null."""
-    source = f"read_json_objects({_paths(files, chosen)}, format={literal(record_format(files, chosen))})"
+    """Raises SourceError that lists those of `names` that no record has, not even as null; without any record there
+    is nothing to miss."""
+    source = f"read_json_objects({_paths(files, judged)}, format={literal(record_format(files, judged))})"
     rows = con.execute(f"SELECT DISTINCT unnest(json_keys(json)) FROM {source} AS {_ROW}").fetchall()
+    if not rows and not con.execute(f"SELECT count(*) FROM {source} AS {_ROW}").fetchall()[0][0]:
+        return
     present = sorted(row[0] for row in rows)
     problems = [missing(name, present) for name in names if name not in present]
     if problems:

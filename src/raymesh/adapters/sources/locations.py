@@ -113,12 +113,16 @@ class FileSet:
 
     def partition_keys(self, files: Iterable[SourceFile]) -> tuple[str, ...]:
         """Keys of `key=value` folders below the location, the same for all files; empty when there are none."""
+        found = self.folder_keys(files)
+        return found.pop() if len(found) == 1 else ()
+
+    def folder_keys(self, files: Iterable[SourceFile]) -> set[tuple[str, ...]]:
+        """The different lists of keys that the folders of `files` have."""
         base = self._base()
-        found = {
+        return {
             tuple(p.split("=", 1)[0] for p in f.path.removeprefix(base).split("/")[:-1] if "=" in p)
             for f in files
         }
-        return found.pop() if len(found) == 1 else ()
 
     def _base(self) -> str:
         steps = self.settings.location.split("/")

@@ -47,6 +47,16 @@ def parquet_rows(con: duckdb.DuckDBPyConnection, files: FileSet, chosen: Sequenc
     return int(found[0][0] or 0)
 
 
+def row_groups(con: duckdb.DuckDBPyConnection, files: FileSet, file: SourceFile) -> list[int]:
+    """Rows of every row group of a file, in order; empty when `rows` cannot be told by their number, because a column
+    of that name would be taken for it."""
+    found = con.execute(
+        "SELECT any_value(row_group_num_rows), bool_or(lower(path_in_schema) = 'file_row_number') "
+        f"FROM parquet_metadata({literal([files.address(file)])}) GROUP BY row_group_id ORDER BY row_group_id"
+    ).fetchall()
+    return [] if any(taken for _, taken in found) else [int(rows) for rows, _ in found]
+
+
 def corrupt_file(files: FileSet, error: Exception, path: str | None = None) -> MeshError:
     """What a DuckDB error about a Parquet file means for people."""
     message = files.readable(reason(error)).splitlines()[0]

@@ -59,11 +59,11 @@ def run(plan: BuildPlan, output: Output, calls: Calls) -> list[Part]:
     work = Work(each, output, watchdog.allowed(plan, output), _deadline(plan, calls))
     blocks = _block_bytes(each, calls)
     given = incoming_shares(each, output, blocks, least=parallel(plan.limits))
-    source = dataset(given, None, **_reading(plan, given), max_retries=_DEATHS)
+    source = dataset(given, None, **_reading(plan, given), **calls.travelling, max_retries=_DEATHS)
     source.context.target_max_block_size = 2 * blocks
     _within(calls, source)
     calls.chosen.read = sum(i.content.bytes for i in plan.inputs if isinstance(i.content, Scan))
-    asked = {**small(plan.limits), **_said(output)}
+    asked = {**small(plan.limits), **_said(output), **calls.travelling}
     how = _actors(output, work, room) if _is_class(plan, output) else _tasks(output, work)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # there is no other way yet to say how often a task is tried

@@ -57,6 +57,11 @@ class Calls:
         self._ended = _Ended()
         self.chosen = Used()
 
+    @property
+    def travelling(self) -> dict[str, Any]:
+        """What of the options says which files travel to tasks, for pipelines, which take the others apart."""
+        return {k: v for k, v in self.options.items() if k == "runtime_env"}
+
     def submit(self, function: Callable[..., Any], *arguments: Any, returns: int = 1, **options: Any) -> Any:
         """Start `function` in a task; the reference to its result, or a list of them when it has several.
 

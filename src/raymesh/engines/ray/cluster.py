@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from raymesh.engines.ray import access, head
+from raymesh.engines.ray import access, head, parcels
 from raymesh.engines.ray.quiet import (
     HOOK,
     birth,
@@ -22,7 +22,6 @@ from raymesh.engines.ray.quiet import (
     hush_logs,
     keeping_handlers,
 )
-from raymesh.engines.ray.travel import Luggage, luggage
 from raymesh.errors import ClusterError, MissingExtraError
 from raymesh.spec.mesh import RayEngineSpec
 
@@ -59,19 +58,23 @@ class Cluster:
     def here(self) -> bool:
         return self.origin in ("kept", "started")
 
+    def sees(self, spec: RayEngineSpec | None) -> bool:
+        """Whether its nodes have the files of the mesh that says `spec`; whoever connected before us cares for that
+        himself."""
+        return self.here or self.origin == "given" or (spec is not None and spec.shared)
+
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """What this process is connected to, the address it was told, and what travelled there."""
+    """What this process is connected to, and the address it was told."""
 
     cluster: Cluster
-    luggage: Luggage = field(default_factory=Luggage)
     told: str | None = None
 
-    def serves(self, spec: RayEngineSpec, root: str) -> bool:
-        """Whether builds of the mesh at `root`, which says `spec`, may use it."""
+    def serves(self, spec: RayEngineSpec) -> bool:
+        """Whether builds of a mesh that says `spec` may use it."""
         asked = spec.address or os.environ.get("RAY_ADDRESS")
-        return self.luggage.serves(root) and (asked is None or asked == self.told)
+        return asked is None or asked == self.told
 
 
 def require_ray() -> Any:
@@ -99,8 +102,7 @@ def connect(spec: RayEngineSpec | None = None, *, root: str | Path = ".") -> Clu
     """Connect this process to a cluster and say what it is; a second call costs nothing.
 
     In this order: the address in mesh.yaml, `RAY_ADDRESS`, the head kept on this machine, a cluster started for
-    this process (which ends with it). User code below `root` travels with the job where the cluster does not see
-    our files. Raises ClusterError, MissingExtraError.
+    this process (which ends with it). Paths in `spec` start at `root`. Raises ClusterError, MissingExtraError.
     """
     global _connected  # noqa: PLW0603  # Ray itself has one connection per process
     spec = spec or RayEngineSpec.model_construct()
@@ -109,7 +111,7 @@ def connect(spec: RayEngineSpec | None = None, *, root: str | Path = ".") -> Clu
         if ray.is_initialized():
             if _connected is None:
                 return _look(ray, "given")
-            if _connected.serves(spec, str(root)):
+            if _connected.serves(spec):
                 return _connected.cluster
             ray.shutdown()
         _connected = _lasting(lambda: _connect(ray, spec, Path(root)))
@@ -151,7 +153,8 @@ _pulse = _Pulse()
 
 
 def require_alive() -> None:
-    """Return while the head of our cluster answers. Cheap: it looks every few seconds, whoever asks.
+    """Return while the head of our cluster answers; builds wait with it, so what travelled for them is kept too.
+    Cheap: it looks every few seconds, whoever asks.
 
     Raises ClusterError when it has not answered for a while. Ray itself waits a minute in silence and then ends
     this process, before anything could be put in order; calls that are inside Ray at that time still end so.
@@ -163,6 +166,7 @@ def require_alive() -> None:
     address = _connected.cluster.address
     if access.answers(address):
         _pulse.silent = None
+        parcels.renew()
         return
     _pulse.silent = _pulse.silent or now
     if now - _pulse.silent > _SILENT_SECONDS:
@@ -210,10 +214,9 @@ def _connect(ray: Any, spec: RayEngineSpec, root: Path) -> Connection:
     else:
         access.use_token(_token(spec.token, root))
     access.require_reachable(address, origin)
-    packed = Luggage() if origin == "kept" or spec.shared else luggage(root)
-    _attach(ray, address, origin, packed)
+    _attach(ray, address, origin)
     told = None if origin == "kept" else spec.address or os.environ.get("RAY_ADDRESS")
-    return Connection(_look(ray, origin), packed, told)
+    return Connection(_look(ray, origin), told)
 
 
 def _address(spec: RayEngineSpec) -> tuple[str | None, Origin]:
@@ -274,17 +277,15 @@ def spill_folder(spec: RayEngineSpec, root: Path) -> str | None:
     return str(folder)
 
 
-def _attach(ray: Any, address: str, origin: Origin, packed: Luggage) -> None:
-    env = packed.runtime_env()
-    if origin != "kept":  # that one was born with it
-        env["worker_process_setup_hook"] = HOOK
+def _attach(ray: Any, address: str, origin: Origin) -> None:
+    env = None if origin == "kept" else {"worker_process_setup_hook": HOOK}  # that one was born with it
     try:
         with keeping_handlers():
             ray.init(
                 address=address,
                 configure_logging=False,
                 log_to_driver=False,
-                runtime_env=env or None,
+                runtime_env=env,
             )
     except (ConnectionError, RuntimeError, ValueError) as error:
         said = " ".join(str(error).split())

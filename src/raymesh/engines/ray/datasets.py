@@ -27,7 +27,7 @@ from raymesh.engines.local.workers import Workers
 from raymesh.engines.ray import batches, code, tasks, watchdog
 from raymesh.engines.ray.permits import Renewal
 from raymesh.engines.ray.quiet import disarm, hush_data
-from raymesh.engines.ray.rows import ScanReader, Share, SourceReader, dataset, shares, unpacked
+from raymesh.engines.ray.rows import ScanReader, Share, SourceReader, dataset, pieces, shares, unpacked
 from raymesh.engines.ray.scheduling import most_cpus
 from raymesh.engines.ray.sizing import piece
 from raymesh.engines.ray.travel import here
@@ -155,8 +155,14 @@ def _given(
 def _input_dataset(item: Input, plan: BuildPlan) -> ray.data.Dataset:
     if isinstance(item.content, Scan):
         return scan_dataset(item.content, plan.limits, plan.storage)
-    size = piece(plan.limits.memory_bytes).bytes
-    return dataset([Share(size, SourceReader(item, plan.root, plan.limits, plan.storage, size))], None)
+    room = max(int(most_cpus()), 1)
+    each = batches.shared(plan, room)
+    size = piece(each.limits.memory_bytes).bytes
+    given = [
+        Share(read, SourceReader(replace(item, content=part), plan.root, each.limits, plan.storage, size))
+        for part, read in pieces(item, plan, bytes_each=size, least=room)
+    ]
+    return dataset(given, None)
 
 
 def scan_dataset(
@@ -177,11 +183,11 @@ def scan_dataset(
     asked = tuple(columns) if columns is not None else None
     nothing = replace(scan, files=(), rows=0, bytes=0)
     schema = read_scan(nothing, limits, storage, columns=asked, where=where, limit=limit).schema
-    pieces = shares(scan, limits, storage, bytes_each=size, least=room) or [nothing]
+    scans = shares(scan, limits, storage, bytes_each=size, least=room) or [nothing]
     renewal = None if again is None else Renewal(again)
     permit = None if renewal is None else renewal.permit
     reader = partial(ScanReader, columns=asked, where=where, limit=limit, permit=permit)
-    given = [Share(unpacked(p), reader(p, each, storage, size)) for p in pieces]
+    given = [Share(unpacked(p), reader(p, each, storage, size)) for p in scans]
     found = dataset(given, schema, renewal)
     return found if limit is None else found.limit(limit)
 
@@ -225,10 +231,28 @@ def _staged(result: ray.data.Dataset, plan: BuildPlan, output: Output, watch: Wa
         batch_format="pyarrow",
         zero_copy_batch=True,
     )
+    _read_side_by_side(told)
     file = output.transform.python_file or "transform.py"
     pipeline = Pipeline(plan, output, watch, blame=lambda error: _blamed(error, file, plan.root))
     parts = [pickle.loads(raw) for raw in pipeline.column(told, "part")]  # noqa: S301 - our own tasks made it
     return [p for p in parts if p is not None]
+
+
+def _read_side_by_side(result: ray.data.Dataset) -> None:
+    """Give every reader, and what is mapped over what it reads, a task of its own.
+
+    Ray Data takes a reader for one row, and gives so many readers to one task as the batches of what is mapped have
+    rows: all of them, that is.
+    """
+    from ray.data._internal.logical.operators import AbstractMap, Read
+
+    reading: set[int] = set()
+    for step in result._logical_plan.dag.post_order_iter():
+        if isinstance(step, AbstractMap) and all(id(s) in reading for s in step.input_dependencies):
+            object.__setattr__(step, "min_rows_per_bundled_input", None)
+        elif not isinstance(step, Read):
+            continue
+        reading.add(id(step))
 
 
 def _empty(result: ray.data.Dataset) -> pa.Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from raymesh.engines.kernel.watermark import watermark
 from raymesh.engines.kernel.write import Target, staging
 from raymesh.engines.local import LocalEngine
 from raymesh.engines.local.watch import Watch
-from raymesh.engines.ray import cluster, scheduling, tasks
+from raymesh.engines.ray import cluster, scheduling, tasks, travel
 from raymesh.engines.ray.counting import Whole, count_apart
 from raymesh.engines.ray.tasks import Part
 from raymesh.engines.ray.usage import Used
@@ -67,24 +68,38 @@ class RayEngine:
         watch = Watch(plan.product, control, plan.limits.timeout)
         watch.tick()
         watch.report("connecting to the cluster")
-        if not cluster.connect(self._spec, root=plan.root).here:
+        found = cluster.connect(self._spec, root=plan.root)
+        packing: AbstractContextManager[dict[str, Any]] = nullcontext({})
+        if not found.sees(self._spec):
+            packing = travel.packed(plan)
+        if not found.here:
             plan = replace(plan, limits=scheduling.elsewhere(plan.limits))
         asked = scheduling.options(plan.limits)
         came = scheduling.require_feasible(plan, asked, self._spec, watch.tick)
         used = Used()
-        staged: list[StagedOutput] = []
-        try:
-            for output in plan.outputs:
-                staged.append(self._build_output(plan, output, watch, used))  # noqa: PERF401 - cleaned up below
-        except BaseException:
-            for output in plan.outputs[: len(staged)]:
-                discard(plan, output)
-            raise
+        with packing as packed:
+            staged = self._build_outputs(plan, asked | packed, watch, used)
         written = sum(f.bytes for s in staged for f in s.files)
         resources = replace(used.resources(time.perf_counter() - began, written), nodes_added=came)
         return BuildOutcome(tuple(staged), resources)
 
-    def _build_output(self, plan: BuildPlan, output: Output, watch: Watch, used: Used) -> StagedOutput:
+    def _build_outputs(
+        self, plan: BuildPlan, asked: Mapping[str, Any], watch: Watch, used: Used
+    ) -> list[StagedOutput]:
+        staged: list[StagedOutput] = []
+        try:
+            for output in plan.outputs:
+                staged.append(self._build_output(plan, output, asked, watch, used))  # noqa: PERF401 - cleaned up
+        except BaseException:
+            for output in plan.outputs[: len(staged)]:
+                discard(plan, output)
+            raise
+        return staged
+
+    def _build_output(
+        self, plan: BuildPlan, output: Output, asked: Mapping[str, Any], watch: Watch, used: Used
+    ) -> StagedOutput:
+        """`asked` are keywords of `ray.remote` for its tasks."""
         from raymesh.engines.ray.calls import Calls
 
         target = Target(output, plan.run_id, plan.storage)
@@ -92,7 +107,7 @@ class RayEngine:
             staging(target),
             leaving_nothing(aside_target(plan, output)),
             scheduling.sharing(plan) as share,
-            Calls(watch, scheduling.options(plan.limits), share) as calls,
+            Calls(watch, asked, share) as calls,
         ):
             with watch.staging(target):
                 parts = typed(plan, output, _parts(plan, output, calls), calls)

@@ -21,6 +21,7 @@ from raymesh.engines.kernel.reading import read_scan
 from raymesh.engines.kernel.sqltext import qualified, texts
 from raymesh.engines.kernel.stream import BATCH_ROWS, incoming
 from raymesh.engines.ray.quiet import disarm, hush_data
+from raymesh.engines.ray.shares import divided, is_divisible, source_size
 from raymesh.engines.ray.travel import here
 from raymesh.mesh.plan import Input, Scan
 
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
     from ray.data.block import BlockMetadata
 
     from raymesh.engines.ray.permits import Permit, Renewal
-    from raymesh.mesh.plan import BuildPlan, Limits, Output
+    from raymesh.mesh.plan import BuildPlan, Limits, Output, SourceScan
     from raymesh.spec.expression import Expression
+    from raymesh.spi.source import Division
 
 _SPLIT_FILES = 256
 """Up to so many files are looked into for their rows; more are many enough to be dealt out whole."""
@@ -72,8 +74,7 @@ def shares(
     """`scan` in pieces of about `bytes_each` bytes of memory, at least `least` of them when there are rows enough."""
     if not scan.files:
         return []
-    size = max(unpacked(scan), 1)
-    wanted = max(-(-size // bytes_each), min(least, -(-scan.rows // _LEAST_ROWS)), 1)
+    wanted = _wanted(unpacked(scan), scan.rows, bytes_each, least)
     if wanted <= 1:
         return [scan]
     if len(scan.files) >= 4 * wanted or len(scan.files) > _SPLIT_FILES:
@@ -81,6 +82,10 @@ def shares(
         groups = [scan.files[at : at + step] for at in range(0, len(scan.files), step)]
         return [_some(scan, group, len(group) / len(scan.files)) for group in groups]
     return _cut(scan, _rows_by_file(scan, limits, storage), wanted)
+
+
+def _wanted(size: int, rows: int, bytes_each: int, least: int) -> int:
+    return max(-(-size // bytes_each), min(least, -(-rows // _LEAST_ROWS)), 1)
 
 
 def unpacked(scan: Scan) -> int:
@@ -117,25 +122,44 @@ def _rows_by_file(scan: Scan, limits: Limits, storage: Mapping[str, Any]) -> dic
 
 
 def incoming_shares(plan: BuildPlan, output: Output, bytes_each: int, least: int) -> list[Share]:
-    """The rows that a batch transform is called on. A query, and a source, is read by one task."""
-    plain = _one_scan(plan, output)
+    """The rows that a batch transform is called on. A query is read by one task. Raises SourceError."""
+    plain = one_input(plan, output)
     if plain is None:
         scans = [i.content for i in plan.inputs if isinstance(i.content, Scan)]
         return [Share(sum(map(unpacked, scans)), Reader(plan, output, bytes_each))]
-    found = []
-    for piece in shares(plain.content, plan.limits, plan.storage, bytes_each=bytes_each, least=least):  # type: ignore[arg-type]
-        smaller = replace(plan, inputs=(replace(plain, content=piece),))
-        found.append(Share(unpacked(piece), Reader(smaller, output, bytes_each)))
-    return found
+    return [
+        Share(size, Reader(replace(plan, inputs=(replace(plain, content=piece),)), output, bytes_each))
+        for piece, size in pieces(plain, plan, bytes_each=bytes_each, least=least)
+    ]
 
 
-def _one_scan(plan: BuildPlan, output: Output) -> Input | None:
-    """The published input that is read as it is, None when there is a query or a source."""
+def one_input(plan: BuildPlan, output: Output) -> Input | None:
+    """The input that is read as it is, None when there is a query."""
     if output.transform.sql is not None:
         return None
     names = tuple(output.transform.bindings.values()) or tuple(i.name for i in plan.inputs)
     found = [i for i in plan.inputs if i.name in names]
-    return found[0] if len(found) == 1 and isinstance(found[0].content, Scan) else None
+    return found[0] if len(found) == 1 else None
+
+
+def pieces(
+    item: Input, plan: BuildPlan, *, bytes_each: int, least: int
+) -> list[tuple[Scan | SourceScan, int]]:
+    """An input in pieces, each with the bytes that its rows take in memory, roughly. Raises SourceError."""
+    if isinstance(item.content, Scan):
+        scans = shares(item.content, plan.limits, plan.storage, bytes_each=bytes_each, least=least)
+        return [(scan, unpacked(scan)) for scan in scans]
+    division, size = source_pieces(item.content, plan.root, bytes_each=bytes_each, least=least)
+    return [(piece, size // len(division.pieces)) for piece in division.pieces]
+
+
+def source_pieces(source: SourceScan, root: str, *, bytes_each: int, least: int) -> tuple[Division, int]:
+    """A source divided as `shares` does a version, and the bytes that all its rows take in memory, roughly (0 when
+    nobody can say). Raises SourceError."""
+    if not is_divisible(source):
+        return divided(source, 1, root), 0
+    size, rows = source_size(source, root)
+    return divided(source, _wanted(size * _UNPACKED, rows, bytes_each, least), root), size * _UNPACKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +209,7 @@ class ScanReader:
 
 @dataclass(frozen=True, slots=True)
 class SourceReader:
-    """Reads a whole source."""
+    """Reads a source, or a piece of one."""
 
     item: Input
     root: str

@@ -11,22 +11,35 @@ from raymesh.engines.ray.exchange import Share
 from raymesh.mesh.plan import Input, Scan, SourceScan
 from raymesh.spec.types import Field, Primitive, TableSchema
 from raymesh.spi import registry
+from raymesh.spi.source import DivisibleSource, Division
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _ROW_NUMBER = "file_row_number"
+_UNDIVIDED = "sources of its kind cannot be divided"
 _GUESSED_ROW = 40
 """Bytes of one row of a source that nobody has counted."""
 
 
-def dealt(content: Scan | SourceScan, shares: int, sized: Scan) -> list[Share]:
-    """The content in at most `shares` shares; `sized` are its columns and size. Never none."""
+def dealt(content: Scan | SourceScan, shares: int, sized: Scan, root: str) -> list[Share]:
+    """The content in about `shares` shares; `sized` are its columns and size. Never none. Raises SourceError."""
     if isinstance(content, Scan):
         return _scan(content, shares, sized)
-    if content.type == "parquet" and content.pin.get("files"):
-        return _files(content, shares, sized)
-    return [Share(content)]
+    return [Share(piece) for piece in divided(content, shares, root).pieces]
+
+
+def divided(source: SourceScan, parts: int, root: str) -> Division:
+    """The source in about `parts` pieces, as far as its adapter can divide it. Raises SourceError."""
+    adapter = registry.load("sources", source.type)()
+    if parts < 2 or not isinstance(adapter, DivisibleSource):
+        return Division((source,), "it is small" if is_divisible(source) else _UNDIVIDED)
+    return adapter.divide(source, root, parts)
+
+
+def is_divisible(source: SourceScan) -> bool:
+    """Whether the kind of source can be divided at all."""
+    return isinstance(registry.load("sources", source.type)(), DivisibleSource)
 
 
 def _scan(scan: Scan, shares: int, sized: Scan) -> list[Share]:
@@ -40,17 +53,6 @@ def _scan(scan: Scan, shares: int, sized: Scan) -> list[Share]:
         )
         for g in groups
     ] or [Share(scan)]
-
-
-def _files(source: SourceScan, shares: int, sized: Scan) -> list[Share]:
-    files = [tuple(f) for f in source.pin["files"]]
-    if len(files) == 1 and shares > 1 and _may_cut(sized):
-        pins = [{**source.pin, "rows": list(rows)} for rows in _ranges(sized.rows, shares)]
-        return [Share(replace(source, pin=pin)) for pin in pins]
-    if len({_folder_keys(path) for path, *_ in files}) > 1:
-        return [Share(source)]  # which columns its folders make is decided over all of them
-    groups = _groups([(f, f[1]) for f in files], shares)
-    return [Share(replace(source, pin={**source.pin, "files": [list(f) for f in g]})) for g in groups]
 
 
 def _may_cut(sized: Scan) -> bool:
@@ -75,10 +77,6 @@ def _groups(weighed: Sequence[tuple[Any, int]], count: int) -> list[tuple[Any, .
     return [tuple(weighed[i][0] for i in sorted(g)) for g in groups]
 
 
-def _folder_keys(path: str) -> tuple[str, ...]:
-    return tuple(step.split("=", 1)[0] for step in path.split("/")[:-1] if "=" in step)
-
-
 def sized_inputs(inputs: Sequence[Input], root: str) -> Mapping[str, Scan]:
     """Columns, rows and bytes of every input. Sources are described where they lie; raises SourceError."""
     return {i.name: i.content if isinstance(i.content, Scan) else _described(i.content, root) for i in inputs}
@@ -95,6 +93,15 @@ def pinned_bytes(inputs: Sequence[Input]) -> int | None:
         else:
             total += sum(f[1] for f in item.content.pin["files"])
     return total
+
+
+def source_size(source: SourceScan, root: str) -> tuple[int, int]:
+    """Bytes and rows of a source; rows that nobody counted are guessed. Raises SourceError."""
+    known = pinned_bytes((Input(source.name, source),))
+    if known is not None:
+        return known, known // _GUESSED_ROW
+    sized = _described(source, root)
+    return sized.bytes, sized.rows
 
 
 def _described(source: SourceScan, root: str) -> Scan:

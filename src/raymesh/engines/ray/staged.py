@@ -175,8 +175,8 @@ class _Run:
                 for group in _even_groups(pieces, self.wanted(read)):
                     yield common.taking(read.alias, group)
             else:
-                sized = self.terrain.sized[read.source]
-                for share in dealt(self.terrain.contents[read.source], self.wanted(read), sized):
+                content, sized = self.terrain.contents[read.source], self.terrain.sized[read.source]
+                for share in dealt(content, self.wanted(read), sized, self.terrain.root):
                     yield common.sharing(read.alias, share)
 
     def wanted(self, read: Read) -> int:

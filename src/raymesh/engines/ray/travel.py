@@ -1,4 +1,4 @@
-"""What travels with a job: the mesh's own files, so that user code runs where our files are not. No secrets."""
+"""What travels to a cluster that does not see our files: the code of one domain and its small files. No secrets."""
 
 from __future__ import annotations
 
@@ -6,13 +6,23 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from raymesh.engines.kernel.build import is_python
+from raymesh.engines.ray import parcels
+from raymesh.mesh.plan import SourceScan
+from raymesh.spec.folders import domain_names
+
+if TYPE_CHECKING:
+    from raymesh.mesh.plan import BuildPlan
 
 HOME = "RAYMESH_ROOT_OF_DRIVER"
-"""Environment variable of a worker that got luggage: the mesh folder as the driver calls it."""
+"""Environment variable of a worker that got files: the mesh folder as the driver calls it."""
 LEFT = (
+    "/mesh.yaml",
+    "/governance/",
     ".raymesh/",
     ".git/",
     ".venv/",
@@ -29,41 +39,51 @@ LEFT = (
     "*.csv",
     "*.duckdb",
     "*.db",
+    "*.db-*",
 )
-"""Never travels: state, data, keys. Patterns as in .gitignore."""
+"""Never travels: what user code has no business with, state, data, keys. Patterns as in .gitignore."""
 _SECRET_FILE = re.compile(r"\$\{file:([^{}]+)\}")
 
 
-@dataclass(frozen=True, slots=True)
-class Luggage:
-    """The folder that travels with a job and what of it stays behind; empty when the cluster sees our files
-    (`shared`), or when there is no mesh."""
+@contextmanager
+def packed(plan: BuildPlan) -> Iterator[dict[str, Any]]:
+    """Keywords of `ray.remote` for the tasks of a build on a cluster that does not see our files.
 
-    root: str | None = None
-    left: tuple[str, ...] = ()
-    shared: bool = True
-
-    def serves(self, root: str) -> bool:
-        """Whether code of the mesh at `root` can run with it."""
-        return self.shared or os.path.realpath(root) == self.root
-
-    def runtime_env(self) -> dict[str, Any]:
-        """The runtime environment of the job; empty when nothing travels."""
-        if self.root is None:
-            return {}
-        return {
-            "working_dir": self.root,
-            "excludes": list(self.left),
-            "env_vars": {HOME: self.root},
-        }
+    Tasks of builds that call user code, or read sources, get the files of the product's domain as their working
+    folder, and so a process that no other domain's tasks use; other builds need nothing. The files are kept on the
+    cluster while the block runs. Raises ClusterError.
+    """
+    root = Path(plan.root).resolve()
+    if not (root / "mesh.yaml").is_file() or not _needs_files(plan):
+        yield {}
+        return
+    with parcels.kept(root, left(plan)) as address:
+        yield {"runtime_env": {"working_dir": address, "env_vars": {HOME: plan.root}}}
 
 
-def luggage(root: Path) -> Luggage:
-    """All files of the mesh at `root` but its data, its state and every file that it names as a secret."""
-    root = root.resolve()
-    if not (root / "mesh.yaml").is_file():
-        return Luggage(shared=False)
-    return Luggage(str(root), (*LEFT, *sorted(set(_secret_files(root)))), shared=False)
+def left(plan: BuildPlan) -> tuple[str, ...]:
+    """What of the mesh folder does not travel for a build: LEFT, every file that documents name as a secret, the
+    folders of other domains, and what builds write."""
+    root = Path(plan.root).resolve()
+    own = plan.product.split(".")[0]
+    others = (f"/domains/{name}/" for name in domain_names(root) if name != own)
+    return (*LEFT, *others, *sorted({*_secret_files(root), *_written(plan, root)}))
+
+
+def _needs_files(plan: BuildPlan) -> bool:
+    sources = any(isinstance(i.content, SourceScan) for i in plan.inputs)
+    return sources or any(is_python(output) for output in plan.outputs)
+
+
+def _written(plan: BuildPlan, root: Path) -> Iterator[str]:
+    """The warehouse and the scratch folder, when they lie in the mesh folder."""
+    warehouses = (
+        o.location.rpartition(f"/{o.table.replace('.', '/')}/")[0] or o.location for o in plan.outputs
+    )
+    for folder in (plan.limits.scratch, *warehouses):
+        place = Path(folder).resolve()
+        if Path(folder).is_absolute() and place.is_relative_to(root) and place != root:
+            yield f"/{place.relative_to(root)}/"
 
 
 def _secret_files(root: Path) -> Iterator[str]:
@@ -77,7 +97,7 @@ def _secret_files(root: Path) -> Iterator[str]:
 
 
 def here(root: str, env: Mapping[str, str] = os.environ) -> str:
-    """The mesh folder as this process sees it: `root` of the driver, or where the luggage was unpacked."""
+    """The mesh folder as this process sees it: `root` of the driver, or where its files were unpacked."""
     if env.get(HOME) == root and not (Path(root) / "mesh.yaml").is_file():
         return str(Path.cwd())
     return root
