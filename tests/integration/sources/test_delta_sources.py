@@ -138,3 +138,10 @@ def test_a_table_in_an_object_store_is_read(reader, s3_bucket):
     with pytest.raises(SourceError) as caught:
         reader.scan({**spec, "location": f"{s3_bucket.address}/none"})
     assert s3_bucket.storage["secretAccessKey"] not in str(caught.value)
+
+
+def test_storage_that_does_not_answer_is_not_a_missing_table(reader):
+    storage = {"endpointUrl": "http://127.0.0.1:9", "accessKeyId": "key", "secretAccessKey": "secret"}
+    with pytest.raises(SourceError, match=r"cannot be read: Connection refused \(os error \d+\)$") as caught:
+        reader.scan(spec_of("s3://bucket/events", storage=storage))
+    assert "endpointUrl" in (caught.value.hint or "")

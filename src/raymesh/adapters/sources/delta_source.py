@@ -8,6 +8,7 @@ silently reads NULL for the second.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
     from raymesh.adapters.sources.settings import Settings
     from raymesh.mesh.plan import SourceScan
+
+_DRAWN = re.compile(r"\x1b\[[0-9;]*m|↳")
 
 
 class DeltaSource:
@@ -99,12 +102,23 @@ def _open(settings: Settings, root: str, version: int | None = None) -> Any:
     place = table_place(settings, root)
     try:
         return deltalake.DeltaTable(place, version=wanted, storage_options=_storage(settings))
-    except (DeltaError, OSError, ValueError, TypeError) as wrong:
+    except OSError as wrong:
+        raise settings.error(
+            f"{settings.location} cannot be read: {_causes(wrong)[-1]}",
+            "check location and storage: endpointUrl, region, accessKeyId and secretAccessKey",
+        ) from None
+    except (DeltaError, ValueError, TypeError) as wrong:
         what = "has no Delta table" if wanted is None else f"has no Delta table with version {wanted}"
         raise settings.error(
-            f"{settings.location} {what}: {str(wrong).splitlines()[0]}",
+            f"{settings.location} {what}: {_causes(wrong)[0]}",
             "check location, version and storage of the source; old versions go when a table is vacuumed",
         ) from None
+
+
+def _causes(error: Exception) -> list[str]:
+    """What the library says, which it draws as a coloured tree: the first cause comes last."""
+    lines = (_DRAWN.sub("", line).strip() for line in str(error).splitlines())
+    return [line for line in lines if line] or [type(error).__name__]
 
 
 def _storage(settings: Settings) -> dict[str, str]:
