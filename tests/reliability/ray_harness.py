@@ -6,6 +6,7 @@ import os
 import pickle
 import signal
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -51,10 +52,16 @@ class Nodes:
     """A cluster of nodes that can be lost."""
 
     cluster: Any
-    address: str
+
+    @property
+    def address(self) -> str:
+        found: str = self.cluster.address
+        return found
 
     def add(self, **options: Any) -> Any:
-        return self.cluster.add_node(object_store_memory=100 << 20, **options)
+        """A node more. What travels is unpacked in a folder of its own, as on a machine of its own."""
+        folder = f"files_{uuid.uuid4().hex[:8]}"
+        return self.cluster.add_node(object_store_memory=100 << 20, runtime_env_dir_name=folder, **options)
 
     def lose(self, node: Any) -> None:
         """As if its machine had gone: nothing is told, all its processes end."""
@@ -84,11 +91,12 @@ def nodes(home: Path, count: int = 3, **head: Any) -> Iterator[Nodes]:
 
     made = Cluster()
     try:
-        made.add_node(num_cpus=1, object_store_memory=100 << 20, include_dashboard=False, **head)
+        found = Nodes(made)
+        found.add(num_cpus=1, include_dashboard=False, **head)
         for _ in range(count - 1):
-            made.add_node(num_cpus=1, object_store_memory=100 << 20)
+            found.add(num_cpus=1)
         made.wait_for_nodes(120)
-        yield Nodes(made, made.address)
+        yield found
     finally:
         cluster.disconnect()
         made.shutdown()
