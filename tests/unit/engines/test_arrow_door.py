@@ -103,6 +103,32 @@ def test_a_column_of_only_null_takes_the_known_type() -> None:
     assert schema.field("V").type == pa.date32()
 
 
+def test_members_elements_and_values_of_only_null_take_the_known_types() -> None:
+    kind = pa.struct(
+        [("A", pa.null()), ("tags", pa.large_list(pa.null())), ("of", pa.map_(pa.string(), pa.null()))]
+    )
+    known = pa.struct(
+        [("a", pa.date32()), ("of", pa.map_(pa.string(), pa.int64())), ("tags", pa.list_(pa.string()))]
+    )
+    found = door_schema(
+        pa.schema([("v", kind), ("w", pa.list_(pa.null(), 2))]), {"v": known, "w": pa.list_(pa.int64())}
+    )
+    assert found.field("w").type == pa.list_(pa.int64(), 2)
+    assert {f.name: f.type for f in found.field("v").type} == {
+        "A": pa.date32(),
+        "tags": pa.list_(pa.string()),
+        "of": pa.map_(pa.string(), pa.int64()),
+    }
+
+
+@pytest.mark.parametrize("late", [pa.array([1]), pa.array([{"a": 1}])], ids=["column", "member"])
+def test_values_after_more_missing_ones_than_are_read_ahead_are_told_as_such(late: pa.Array) -> None:
+    kind = pa.struct([("a", pa.null())]) if pa.types.is_struct(late.type) else pa.null()
+    with pytest.raises(ConformError, match="'v' is .* here; so many rows before hold only NULL") as caught:
+        through_door(pa.record_batch({"v": late}), pa.schema([("v", kind)]))
+    assert "physicalType" in str(caught.value.hint)
+
+
 def test_a_later_batch_keeps_to_the_first_batchs_types_exactly() -> None:
     schema = pa.schema([("v", pa.int64())])
     whole = pa.RecordBatch.from_pydict({"v": pa.array([1.0, None])})

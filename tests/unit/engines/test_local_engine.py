@@ -19,6 +19,7 @@ from raymesh.engines.local import LocalEngine
 from raymesh.engines.local import workers as workers_module
 from raymesh.errors import (
     CancelledError,
+    ConformError,
     CorruptFileError,
     MissingExtraError,
     SourceError,
@@ -55,6 +56,21 @@ def test_a_healthy_worker_builds_again(bench: Bench, engine: LocalEngine) -> Non
     pids = {bench.rows(bench.python(WHO, sql="select 1 as a"))[0]["pid"] for _ in range(3)}
     assert len(pids) == 1
     assert running(engine) == list(pids)
+
+
+def test_a_column_without_a_value_in_very_many_first_rows_says_how_many(bench: Bench) -> None:
+    bench.memory = 256 << 20
+    code = """
+        import pyarrow as pa
+        def transform(batch):
+            yield pa.table({"pad": ["x" * 20_000_000] * 2, "late": pa.nulls(2)})
+            yield pa.table({"pad": ["y"], "late": [1]})
+        """
+    with pytest.raises(
+        ConformError, match=r"'late': .*every value in the first 2 rows is NULL; say the type"
+    ) as caught:
+        bench.python(code, sql="select 1 as a")
+    assert "cast it" not in caught.value.message
 
 
 def test_a_worker_whose_build_failed_politely_builds_again(bench: Bench) -> None:

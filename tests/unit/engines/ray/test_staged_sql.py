@@ -185,7 +185,7 @@ def test_several_sets_of_keys(count: int, tmp_path: Path) -> None:
         "SELECT k, sum(count(*)) OVER (PARTITION BY k, GROUPING(k)) AS w FROM shop.a GROUP BY ROLLUP (k, s)",
         "SELECT k, s, sum(count(*)) OVER (PARTITION BY s) AS w FROM shop.a GROUP BY k, ROLLUP (s)",
         "SELECT q.k, count(*) AS x FROM (SELECT k, s FROM shop.a GROUP BY k, ROLLUP (s)) AS q GROUP BY q.k",
-        "SELECT q.n, count(*) AS x FROM (SELECT k, n, median(d) AS m FROM shop.a WHERE n = k GROUP BY k, ROLLUP (n)) AS q GROUP BY q.n",
+        "SELECT q.n, median(q.m) AS x FROM (SELECT k, n, median(d) AS m FROM shop.a WHERE n = k GROUP BY k, ROLLUP (n)) AS q GROUP BY q.n",
         "SELECT k, n, max(median(d)) OVER (PARTITION BY n) AS w FROM shop.a WHERE n = k GROUP BY k, ROLLUP (n)",
         "SELECT k, s, count(*) AS x FROM shop.a WHERE k > (SELECT min(k) FROM shop.a) GROUP BY ROLLUP (k, s)",
     ):
