@@ -28,7 +28,7 @@ from raymesh.governance.model import (
     ReadPlan,
     Target,
 )
-from raymesh.governance.predicate import ALL_ROWS, all_of, any_of, folded
+from raymesh.governance.predicate import all_of, any_of, folded
 from raymesh.governance.resolving import CONSENT, RefusedError, Resolution, outdated, resolve, sees
 from raymesh.mesh.plan import EVERY_ROW, View, ViewColumn
 from raymesh.spec.expression import Expression
@@ -205,7 +205,7 @@ def _view(
     memo: dict[frozenset[int], Expression] = {}
     for covering in {found.covering[n] for n in wanted}:
         own = {found.sources[s].scope for s in covering}
-        memo[covering] = EVERY_ROW if own >= scopes or ALL_ROWS in own else any_of(_ordered(own))
+        memo[covering] = EVERY_ROW if own >= scopes else any_of(_ordered(own))
     names = {covering: _names(found, covering) for covering in memo}
     called = [target.columns[n].name for n in wanted]
     masks = [found.columns[n].mask for n in wanted]

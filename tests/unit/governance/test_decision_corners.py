@@ -6,9 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from policy_world import HOUR, NOW, column, person, policy, target
+from policy_world import HOUR, NOW, bundle, column, person, policy, target
 from test_attacks_d_policies import OPEN, denial, masks, plan
 
+from raymesh.governance.decide import visible
+from raymesh.mesh.plan import EVERY_ROW
 from raymesh.spec import expression as e
 from raymesh.spec import mask as m
 
@@ -68,3 +70,33 @@ def test_a_delegation_is_no_exception() -> None:
     limit = policy("limit", "restrict", rows="region = 'EU'")
     lifting = policy("d", "delegate", exception_to=("limit",), **LIFTS)
     assert plan(OPEN, limit, lifting).view.rows == e.Compare("=", e.Column(("region",)), e.Value("EU"))
+
+
+def test_a_column_nobody_classified_is_hidden_beside_one_that_is_alike() -> None:
+    one = column("a")
+    what = target(one, replace(one, id=2, name="b", classified=False), replace(one, id=3, name="c"))
+    assert set(masks(plan(OPEN, what=what))) == {"a", "c"}
+
+
+def test_what_a_list_shows_is_what_can_be_read() -> None:
+    """Listings do not decide column by column where a grant is for everything; what hides all of it still counts."""
+    hiding = [
+        policy("m", "mask"),  # of no mask, so unsound
+        policy("m", "mask", mask=m.Absent()),
+        policy("d", "deny", what={"tags": ["public"]}),
+    ]
+    assert visible(person(), [target()], bundle(OPEN), (), NOW) == (target(),)
+    for rule in hiding:
+        assert visible(person(), [target()], bundle(OPEN, rule), (), NOW) == ()
+
+
+def test_a_moment_is_no_date_in_a_condition() -> None:
+    rule = policy("g", "grant", rows="born < principal.since")
+    assert plan(rule, who=person(attributes={"since": NOW.date()})).view.rows != e.Constant(False)
+    assert plan(rule, who=person(attributes={"since": NOW})).view.rows == e.Constant(False)
+
+
+def test_what_a_condition_says_of_the_reader_alone_is_settled() -> None:
+    rule = policy("r", "restrict", rows="not principal.level > 2")
+    assert plan(OPEN, rule, who=person(attributes={"level": 1})).view.rows == EVERY_ROW
+    assert plan(OPEN, rule, who=person(attributes={"level": 3})).view.rows == e.Constant(False)
