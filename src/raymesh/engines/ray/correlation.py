@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _COUNTS = ("count", "count_star")
 _NOTHING_OF_NOTHING = ("sum", "min", "max", "avg", "mean", "bool_and", "bool_or", "median")
 """Aggregates whose value of no rows is 0, and NULL."""
+_OF_OTHERS = ("WINDOW", "SUBQUERY")
+"""Expressions whose value other rows decide."""
 _EQUAL = ("COMPARE_EQUAL", "COMPARE_NOT_DISTINCT_FROM")
 
 
@@ -91,16 +93,12 @@ def value(expression: Tree, names: Names) -> Tree | None:
     if inner is None or not inner.crossing or not _is_plain(inner.node) or inner.node["modifiers"]:
         return None
     (item, *more) = inner.node["select_list"]
-    keys = [inner.key(term) for term in inner.crossing]
     aggregates = list(_aggregates(item))
-    if (
-        more
-        or not aggregates
-        or not all(keys)
-        or not all(_is_known(a) and inner.is_local(a) for a in aggregates)
-    ):
+    mine = [key for term in inner.crossing if (key := inner.key(term)) is not None]
+    if more or not aggregates or len(mine) < len(inner.crossing):
         return None
-    mine = [key for key in keys if key is not None]
+    if any(p["class"] in _OF_OTHERS for p in syntax.walk(item)) or not all(map(inner.is_known, aggregates)):
+        return None
     found = inner.derived([*aggregates, *(local for local, _ in mine)], groups=[local for local, _ in mine])
     kinds = [c.type for c in found.columns[len(aggregates) :]]
     outer = [names.type_of(syntax.reference(names.resolved(other))) for _, other in mine]
@@ -133,6 +131,10 @@ class _Inner:
 
     def is_local(self, expression: Tree) -> bool:
         return all(self.seen.sees(path) for path in _paths(expression))
+
+    def is_known(self, aggregate: Tree) -> bool:
+        """Whether an aggregate is one of its own rows, whose value of no rows is known."""
+        return _name(aggregate) in (*_COUNTS, *_NOTHING_OF_NOTHING) and self.is_local(aggregate)
 
     def key(self, term: Tree) -> tuple[Tree, Tree] | None:
         """(inner expression, outer column) that the term says are equal."""
@@ -239,14 +241,10 @@ def _aggregates(expression: Tree) -> Iterator[Tree]:
             yield from _aggregates(child)
 
 
-def _is_known(aggregate: Tree) -> bool:
-    return _name(aggregate) in (*_COUNTS, *_NOTHING_OF_NOTHING)
-
-
 def _combines(expression: Tree) -> bool:
     """Whether an expression looks at more than one row."""
     parts = list(syntax.walk(expression))
-    return any(p["class"] in ("WINDOW", "SUBQUERY", "STAR") or _name(p) in AGGREGATES for p in parts)
+    return any(p["class"] in (*_OF_OTHERS, "STAR") or _name(p) in AGGREGATES for p in parts)
 
 
 def _alike(first: str | None, second: str | None) -> bool:

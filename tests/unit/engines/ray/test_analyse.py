@@ -219,6 +219,7 @@ def test_a_subquery_about_the_row_around_it_is_a_join_by_what_they_share(conditi
         "(SELECT max(amount) FROM shop.sales WHERE customer_id = c.id GROUP BY day)",
         "(SELECT sum(amount * c.id) FROM shop.sales WHERE customer_id = c.id)",
         "(SELECT max(amount) FROM shop.sales WHERE rate = c.id)",  # equal without being the same
+        "(SELECT sum(max(amount)) OVER () FROM shop.sales WHERE customer_id = c.id)",
         "(SELECT bit_xor(order_id) FROM shop.sales WHERE customer_id = c.id)",
         "EXISTS (SELECT 1 FROM shop.sales WHERE customer_id = c.id)",  # not a condition
         "EXISTS (SELECT max(amount) FROM shop.sales WHERE customer_id = c.id)",
