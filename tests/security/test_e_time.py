@@ -143,6 +143,9 @@ def test_e6_a_policy_follows_a_column_into_versions_where_it_was_called_otherwis
     assert {r["area"] for r in before.to_pylist()} == {"EU"}
     assert "example.com" not in str(before.to_pylist())
     assert before["mail"].to_pylist() == now["email"].to_pylist()
+    by_cell = read(root, "sam", "service", version=1)
+    assert [(r["phone"] is not None) == (r["area"] == "EU") for r in by_cell.to_pylist()] == [True] * 8
+    assert {r["area"] for r in by_cell.to_pylist()} == {"EU", "US"}
 
 
 AGREED = {**COLUMNS, "agreed": {"physicalType": "boolean", "logicalType": "boolean", "tags": ["public"]}}
