@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -143,6 +144,39 @@ def test_e6_a_policy_follows_a_column_into_versions_where_it_was_called_otherwis
     assert {r["area"] for r in before.to_pylist()} == {"EU"}
     assert "example.com" not in str(before.to_pylist())
     assert before["mail"].to_pylist() == now["email"].to_pylist()
+    by_cell = read(root, "sam", "service", version=1)
+    assert [(r["phone"] is not None) == (r["area"] == "EU") for r in by_cell.to_pylist()] == [True] * 8
+    assert {r["area"] for r in by_cell.to_pylist()} == {"EU", "US"}
+
+
+def test_e6_a_column_that_lost_its_name_to_another_one_is_seen_by_nobody(tmp_path: Path) -> None:
+    """What policies say of `note` is about the column that is called so now."""
+    root = governed_shop(tmp_path)
+    without = {n: c for n, c in COLUMNS.items() if n != "note"}
+    write_product(root, NAME, without, sql="select * exclude (note) from source.raw", version="2.0.0")
+    write_policies(root, [p for p in POLICIES if p["name"] != "support"])
+    build(root)
+    assert "note" in read(root, "otto", "audit", version=1).schema.names
+    write_product(
+        root, NAME, COLUMNS, sql="select * replace ('new' as note) from source.raw", version="3.0.0"
+    )
+    build(root)
+    assert set(read(root, "otto", "audit")["note"].to_pylist()) == {"new"}
+    old = read(root, "otto", "audit", version=1)
+    assert old.num_rows == 8
+    assert "note" not in old.schema.names
+
+
+def test_e6_an_old_version_is_read_for_the_purposes_of_today(tmp_path: Path) -> None:
+    root = governed_shop(tmp_path)
+    contract = root / "domains/shop/products/customers/contract.yaml"
+    purposes = {"property": "purposes", "value": ["audit"], "vendor": "raymesh"}
+    contract.write_text(json.dumps({**json.loads(contract.read_text()), "customProperties": [purposes]}))
+    put_rows(root, [customer(2)])
+    build(root)
+    assert read(root, "otto", "audit", version=1).num_rows == 8
+    with pytest.raises(AccessDeniedError, match="for that purpose"):
+        read(root, "anna", "marketing", version=1)
 
 
 AGREED = {**COLUMNS, "agreed": {"physicalType": "boolean", "logicalType": "boolean", "tags": ["public"]}}
@@ -246,6 +280,27 @@ def test_e12_a_stream_ends_when_a_policy_takes_the_right_away(
         write_policies(root, [*POLICIES, denied])
         with pytest.raises(AccessDeniedError, match="changed while"):
             list(stream)
+
+
+def test_e12_a_stream_ends_when_a_policy_shows_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = many(tmp_path)
+    monkeypatch.setattr(governed, "RECHECK", timedelta(0))
+    with raymesh.Mesh.load(root) as mesh:
+        stream = mesh.read(NAME, as_="anna", purpose="marketing").to_batches()
+        assert next(stream).num_rows
+        write_policies(
+            root,
+            [*POLICIES, {"name": "notes", "effect": "mask", "what": {"columns": ["note"]}, "mask": "hide"}],
+        )
+        with pytest.raises(AccessDeniedError, match="changed while"):
+            list(stream)
+
+
+def test_f7_the_time_of_a_stream_does_not_go_back_with_the_clock() -> None:
+    guard = governed._Guard.__new__(governed._Guard)
+    ahead = datetime.now(UTC) + timedelta(hours=1)
+    guard._began = ahead, time.monotonic() - 60
+    assert guard.now() >= ahead + timedelta(seconds=60)
 
 
 def test_e12_a_stream_ends_with_the_decision_it_rests_on(

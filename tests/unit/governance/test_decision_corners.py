@@ -100,3 +100,6 @@ def test_what_a_condition_says_of_the_reader_alone_is_settled() -> None:
     rule = policy("r", "restrict", rows="not principal.level > 2")
     assert plan(OPEN, rule, who=person(attributes={"level": 1})).view.rows == EVERY_ROW
     assert plan(OPEN, rule, who=person(attributes={"level": 3})).view.rows == e.Constant(False)
+    grant = policy("g", "grant", rows="principal.level = 1")
+    for level, rows in ((1, True), ((1, 2), True), ((2,), False), ((True,), False), (True, False)):
+        assert plan(grant, who=person(attributes={"level": level})).view.rows == e.Constant(rows)

@@ -60,6 +60,43 @@ def test_fitting_a_type_never_shows_more(mask: Mask, kind: Type) -> None:
     assert join(mask, fitted) == fitted
 
 
+@pytest.mark.parametrize(
+    ("a", "b", "joined"),
+    [
+        (Partial(3, 1), Partial(1, 3), Partial(1, 1)),
+        (Truncate("quarter"), Truncate("month"), Truncate("quarter")),
+        (Bucket(Fraction(4)), Bucket(Fraction(6)), Bucket(Fraction(12))),
+        (Bucket(Fraction(1, 4)), Bucket(Fraction(1, 6)), Bucket(Fraction(1, 2))),
+        (Token("a"), Token("b"), Null()),
+        (Literally("x"), Literally("y"), Null()),
+        (Partial(0, 4), Token("a"), Null()),
+    ],
+)
+def test_a_join_keeps_what_both_keep(a: Mask, b: Mask, joined: Mask) -> None:
+    assert join(a, b) == join(b, a) == joined
+
+
+@pytest.mark.parametrize(
+    ("mask", "kind", "fits"),
+    [
+        (Literally(2**31 - 1), Primitive("int"), True),
+        (Literally(2**31), Primitive("int"), False),
+        (Literally(-(2**31) - 1), Primitive("int"), False),
+        (Literally(2**63 - 1), Primitive("long"), True),
+        (Literally(2**63), Primitive("long"), False),
+        (Literally(True), Primitive("long"), False),
+        (Literally("x"), Primitive("date"), False),
+        (Token("a"), Decimal(9, 2), True),
+        (Token("a"), List(Primitive("string")), False),
+        (Partial(1, 1), List(Primitive("string")), False),
+        (Truncate("year"), Primitive("time"), False),
+        (Bucket(Fraction(1)), Primitive("boolean"), False),
+    ],
+)
+def test_a_mask_that_a_type_cannot_take_is_null(mask: Mask, kind: Type, fits: bool) -> None:
+    assert fitting(mask, kind) == (mask if fits else Null())
+
+
 @given(MASKS.filter(lambda m: not isinstance(m, Token | Literally)))
 def test_every_mask_can_be_read_back_from_its_words(mask: Mask) -> None:
     text = mask_text(mask)

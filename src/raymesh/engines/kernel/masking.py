@@ -13,7 +13,6 @@ from raymesh.errors import UsageError
 from raymesh.mesh.plan import EVERY_ROW
 from raymesh.spec.expression import (
     And,
-    AnyItem,
     Column,
     Compare,
     Constant,
@@ -73,8 +72,6 @@ def _simple(e: Expression) -> bool:
             return all(isinstance(o, Column | Value) for o in (left, right)) and (
                 isinstance(left, Value) or isinstance(right, Value)
             )
-        case AnyItem():
-            return False
         case In(of) | IsNull(of):
             return isinstance(of, Column | Value)
     return isinstance(e, Constant)
