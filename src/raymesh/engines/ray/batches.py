@@ -27,7 +27,7 @@ from raymesh.engines.kernel.stream import BATCH_ROWS, incoming, stage_batches
 from raymesh.engines.kernel.write import Target, staging
 from raymesh.engines.ray import code, tasks, watchdog
 from raymesh.engines.ray.rows import dataset, incoming_shares
-from raymesh.engines.ray.scheduling import most_cpus, parallel, small
+from raymesh.engines.ray.scheduling import beside, most_cpus, parallel, small
 from raymesh.engines.ray.sizing import SMALLEST, piece
 from raymesh.engines.ray.travel import here
 from raymesh.engines.ray.usage import counted
@@ -59,16 +59,18 @@ def run(plan: BuildPlan, output: Output, calls: Calls) -> list[Part]:
     work = Work(each, output, watchdog.allowed(plan, output), _deadline(plan, calls))
     blocks = _block_bytes(each, calls)
     given = incoming_shares(each, output, blocks, least=parallel(plan.limits))
-    source = dataset(given, None, **_reading(plan, given), **calls.travelling, max_retries=_DEATHS)
+    asked = {**small(plan.limits), **_said(output)}
+    lasts = _is_class(plan, output)
+    reading = beside(plan.limits, asked) if lasts else _reading(plan, given)
+    source = dataset(given, None, **reading, **calls.travelling, max_retries=_DEATHS)
     source.context.target_max_block_size = 2 * blocks
     _within(calls, source)
     calls.chosen.read = sum(i.content.bytes for i in plan.inputs if isinstance(i.content, Scan))
-    asked = {**small(plan.limits), **_said(output), **calls.travelling}
-    how = _actors(output, work, room) if _is_class(plan, output) else _tasks(output, work)
+    how = _actors(output, work, room) if lasts else _tasks(output, work)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # there is no other way yet to say how often a task is tried
         mapped = source.map_batches_internal(  # the public one takes no whole blocks for GPUs
-            **how, batch_size=None, batch_format="pyarrow", zero_copy_batch=True, **asked
+            **how, batch_size=None, batch_format="pyarrow", zero_copy_batch=True, **asked, **calls.travelling
         )
     column = Pipeline(plan, output, calls.watch).column(mapped, "part")
     parts = [pickle.loads(raw) for raw in column]  # noqa: S301 - our own tasks made it
@@ -135,8 +137,8 @@ def _said(output: Output) -> dict[str, Any]:
 
 
 def _reading(plan: BuildPlan, given: Sequence[Share]) -> dict[str, Any]:
-    """How reading is scheduled: with the mapping when there are many readers; a lone one, which would keep the
-    function on one processor, by itself on half of one."""
+    """How reading for a function is scheduled: with the calls when there are many readers; a lone one, which would keep
+    the function on one processor, by itself on half of one."""
     found = small(plan.limits)
     return (
         {**found, "num_cpus": found["num_cpus"] / 2}

@@ -20,6 +20,7 @@ from raymesh.engines.ray.quiet import (
     hush,
     hush_connected,
     hush_logs,
+    hush_native,
     keeping_handlers,
 )
 from raymesh.errors import ClusterError, MissingExtraError
@@ -257,7 +258,7 @@ def _start(ray: Any, spec: RayEngineSpec, root: Path) -> None:
     options["object_store_memory"] = spec.object_store
     options["object_spilling_directory"] = spill_folder(spec, root)
     options["resources"] = dict(spec.resources) or None
-    with keeping_handlers(), born_with(birth(spec.cpus)):
+    with keeping_handlers(), hush_native(), born_with(birth(spec.cpus)):
         ray.init(
             address="local",
             include_dashboard=False,
@@ -280,7 +281,7 @@ def spill_folder(spec: RayEngineSpec, root: Path) -> str | None:
 def _attach(ray: Any, address: str, origin: Origin) -> None:
     env = None if origin == "kept" else {"worker_process_setup_hook": HOOK}  # that one was born with it
     try:
-        with keeping_handlers():
+        with keeping_handlers(), hush_native():
             ray.init(
                 address=address,
                 configure_logging=False,

@@ -22,6 +22,7 @@ SETTINGS = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_TQDM": "0",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",  # native code tells stderr of errors that Ray mends by itself
     # what a pipeline asked for is renewed every ten seconds; after its driver was killed it is kept from others so long
     "RAY_DATA_AUTOSCALING_REQUEST_EXPIRE_TIME_S": "45",
 }

@@ -81,6 +81,20 @@ def small(limits: Limits) -> dict[str, Any]:
     return {"num_cpus": cpus} | _beyond(limits.demand)
 
 
+def beside(limits: Limits, held: Mapping[str, Any], here: Sequence[Node] | None = None) -> dict[str, Any]:
+    """The same as `small` for tasks that feed others, which hold what the keywords `held` say as long as the build lasts.
+
+    They ask for no GPU and no custom resource, and for a processor only where one is left: else both would wait for
+    each other for ever.
+    """
+    found = {name: said for name, said in small(limits).items() if name not in ("num_gpus", "resources")}
+    labels = found.get("label_selector") or {}
+    cpus = sum(n.has.get("CPU", 0.0) for n in (nodes() if here is None else here) if n.can({}, labels))
+    if cpus < held.get("num_cpus", 0.0) + found["num_cpus"]:
+        found["num_cpus"] = 0
+    return found
+
+
 def _beyond(demand: Demand) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if demand.gpus:
