@@ -98,6 +98,34 @@ def test_a_dataset_parameter_over_a_source_is_read_by_several_tasks(root: Path, 
     assert len(tasks(table)) == 2
 
 
+def test_sql_over_folders_of_text_is_dealt_out_by_files(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from raymesh.engines.ray import sql, staged
+
+    dealt, counts = staged.dealt, []
+
+    def counting(*given: Any) -> Any:
+        found = dealt(*given)
+        counts.append(len(found))
+        return found
+
+    monkeypatch.setattr(sql, "SMALL", 0)
+    monkeypatch.setattr(staged, "_SMALL_EXCHANGE", 0)
+    monkeypatch.setattr(staged, "dealt", counting)
+    query = (
+        "SELECT c.id, c.amount + j.amount AS amount, j.day FROM source.csv c JOIN source.json j USING (id)"
+    )
+    write_product(root, "shop.both", {n: t for n, t in MADE.items() if n != "task"}, sql=query)
+    found = []
+    for engine in ("local", "ray"):
+        with Mesh.load(root) as mesh:
+            (report,) = mesh.run(engine=engine, refresh=True).reports
+            assert report.status == "published", report
+            found.append(mesh.read("shop.both").to_arrow().sort_by("id"))
+    assert found[0] == found[1]
+    assert found[0].num_rows == ROWS
+    assert max(counts) > 1
+
+
 def test_the_plan_says_who_reads_and_why(root: Path) -> None:
     from raymesh.actions.explain import stages
     from raymesh.actions.invocation import RunOptions
