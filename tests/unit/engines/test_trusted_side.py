@@ -133,3 +133,12 @@ def test_tokens_are_the_same_with_and_without_the_library_that_makes_them_quickl
     assert [v is None for v in quick] == [v is None for v in texts]
     assert len(set(quick)) == len(set(texts))
     assert tokens.tokens(values, tokens.TokenKey(SECRET, "other")).to_pylist()[0] != quick[0]
+
+
+def test_a_query_over_a_table_without_columns_is_refused_as_a_read_is(tmp_path: Path) -> None:
+    scan = written(tmp_path, schema_of(n="long"), [{"n": 1}])
+    bench = Bench(tmp_path, {"t": viewed(scan, ViewColumn("n", m.Absent()))})
+    for ask in (bench.read, lambda: bench.sql("select count(*) from t")):
+        with pytest.raises(AccessDeniedError, match="no column of this product may be read"):
+            ask()
+    bench.close()
