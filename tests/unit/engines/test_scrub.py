@@ -66,6 +66,47 @@ def test_what_a_slice_skipped_is_gone() -> None:
     assert one(part)["c"].to_pylist() == ["a", None, "b"]
 
 
+@pytest.mark.parametrize("kind", [pa.int64(), pa.string(), pa.large_string()])
+def test_what_lies_behind_the_last_value_is_gone(kind: pa.DataType) -> None:
+    values = pa.array([n if kind == pa.int64() else f"{SECRET}{n}" for n in range(9)], kind)
+    head = scrub_array(values.slice(0, 2))
+    assert head.to_pylist() == values.to_pylist()[:2]
+    data = head.buffers()[-1]
+    assert data is not None
+    assert data.size == (16 if kind == pa.int64() else 2 * len(MARK) + 2)
+
+
+def test_windows_into_longer_buffers_become_buffers_of_their_own() -> None:
+    whole = pa.py_buffer(MARK + b"ab" + MARK)
+    window = whole.slice(len(MARK), 2)
+    ends = pa.py_buffer(np.array([0, 1, 2], np.int32))
+    texts = pa.Array.from_buffers(pa.string(), 2, [None, ends, window])
+    bytes_ = pa.Array.from_buffers(pa.int8(), 2, [None, window])
+    for array in (texts, bytes_):
+        data = scrub_array(array).buffers()[-1]
+        assert data is not None
+        assert data.parent is None
+        assert data.to_pybytes() == b"ab"
+
+
+def test_bytes_before_the_first_and_behind_the_last_text_are_gone() -> None:
+    data = pa.py_buffer(MARK + b"ab" + MARK)
+    first = len(MARK)
+    for ends, end in (([first, first + 1, first + 2], None), ([0, 0, first], first + 1)):
+        offsets = pa.py_buffer(np.array(ends, np.int32))
+        held = data if end is None else pa.py_buffer(data.to_pybytes()[:end])
+        array = pa.Array.from_buffers(pa.string(), 2, [None, offsets, held])
+        cleaned = scrub_array(array)
+        assert cleaned.to_pylist() == array.to_pylist()
+        assert cleaned.buffers()[-1].size == ends[-1] - ends[0]
+    tail = pa.Array.from_buffers(
+        pa.string(),
+        2,
+        [None, pa.py_buffer(np.array([first, first + 1, first + 2], np.int32)), pa.py_buffer(MARK + b"ab")],
+    )
+    assert MARK not in scrub_array(tail).buffers()[-1].to_pybytes()
+
+
 def test_dictionaries_are_replaced_by_values() -> None:
     coded = pa.array([f"{SECRET}1", "shown", "shown"]).dictionary_encode().slice(1)
     clean = one(coded)

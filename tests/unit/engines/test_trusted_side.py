@@ -5,10 +5,12 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from contracts import schema_of
 from observing import Bench
+from raymesh.engines.kernel import tokens
 from raymesh.engines.kernel.governed import forgetful, select, understood
 from raymesh.engines.kernel.masking import leak_proof, rows_sql, visible_everywhere
 from raymesh.errors import AccessDeniedError, NotFoundError, UsageError
@@ -16,7 +18,7 @@ from raymesh.mesh.plan import EVERY_ROW, Scan, ViewColumn
 from raymesh.spec import expression as x
 from raymesh.spec import mask as m
 from raymesh.spec.types import Decimal, Field, Primitive, Struct
-from views import viewed, written
+from views import SECRET, viewed, written
 
 SCHEMA = schema_of(
     id="long", region="string", p=Decimal(9, 2), q=Decimal(30, 9), s=Struct((Field("a", Primitive("long")),))
@@ -118,3 +120,25 @@ def test_a_partial_mask_shows_nothing_of_a_text_no_longer_than_its_parts(tmp_pat
         bench = Bench(tmp_path, {"t": viewed(scan, ViewColumn("s", mask))})
         assert bench.read()["s"].to_pylist() == ["***", "***", "***", longest, None]
         bench.close()
+
+
+@pytest.mark.parametrize("texts", [["a", None, "", "b"], ["a", None, "", "b", "a", "a"]])
+def test_tokens_are_the_same_with_and_without_the_library_that_makes_them_quickly(
+    texts: list[str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values, key = pa.array(texts), tokens.TokenKey(SECRET, "one")
+    quick = tokens.tokens(values, key).to_pylist()
+    monkeypatch.setattr(tokens, "_polars", lambda: None)
+    assert tokens.tokens(values, key).to_pylist() == quick
+    assert [v is None for v in quick] == [v is None for v in texts]
+    assert len(set(quick)) == len(set(texts))
+    assert tokens.tokens(values, tokens.TokenKey(SECRET, "other")).to_pylist()[0] != quick[0]
+
+
+def test_a_query_over_a_table_without_columns_is_refused_as_a_read_is(tmp_path: Path) -> None:
+    scan = written(tmp_path, schema_of(n="long"), [{"n": 1}])
+    bench = Bench(tmp_path, {"t": viewed(scan, ViewColumn("n", m.Absent()))})
+    for ask in (bench.read, lambda: bench.sql("select count(*) from t")):
+        with pytest.raises(AccessDeniedError, match="no column of this product may be read"):
+            ask()
+    bench.close()

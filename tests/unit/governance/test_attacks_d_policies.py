@@ -450,7 +450,7 @@ def test_i11_an_old_version_is_not_shown_by_what_it_says_of_consent() -> None:
     other = policy("o", "grant", what={"columns": ["other"]}, rows="other = true")
     agreed, nobody = grant(rows="flag is not null"), policy("n", "grant", who={"groups": ["others"]})
     assert denial(OPEN, what=old).code == "consent"  # the contract's own rule for this purpose
-    old = replace(old, consent={"sale": "flag"})
+    old = replace(old, consent={"sale": "FLAG"})
     assert denial(by_consent, what=old).code == denial(nobody, what=old, grants=[agreed]).code == "consent"
     found = denial(OPEN, policy("r", "restrict", rows="not flag = false"), what=old)
     assert (found.code, found.rules) == ("consent", ("r",))

@@ -167,7 +167,7 @@ def _fixed(array: pa.Array, valid: Mask | None) -> pa.Array:
     if bits is None or bits % 8:
         raise _unknown(array.type)
     count, wide, buffer = len(array), bits // 8, array.buffers()[1]
-    if valid is None and array.offset == 0 and _exact(buffer, count * wide):
+    if valid is None and _exact(buffer, count * wide):
         return pa.Array.from_buffers(array.type, count, [None, buffer], 0)
     if wide == 0:
         return pa.Array.from_buffers(array.type, count, [_bits(valid), pa.py_buffer(b"")], _nulls(valid))
@@ -228,7 +228,7 @@ def _tight(array: pa.Array, valid: Mask | None) -> pa.Array | None:
     _, ends, data = array.buffers()
     offsets = _offsets(array)
     length = int(offsets[-1]) if len(offsets) else 0
-    if array.offset or offsets[0] or not _exact(ends, offsets.nbytes):
+    if offsets[0] or not _exact(ends, offsets.nbytes):
         return None
     if data is None or data.size == 0:
         data = pa.py_buffer(b"")
