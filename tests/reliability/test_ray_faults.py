@@ -143,6 +143,25 @@ def test_a_lost_node_changes_nothing(root: Path, three: Nodes) -> None:
     three.lose(other)
 
 
+def test_objects_do_not_wait_for_readers_that_wait_for_them(root: Path, three: Nodes) -> None:
+    """An object holds the one licence as long as the build lasts: what reads for it asks for none."""
+    only = three.add(num_cpus=1, resources={"licence": 1})
+    same = "from raymesh import batch\n\n@batch(input='shop.rows')\nclass transform:\n    def __call__(self, rows):\n        return rows\n"
+    write_product(
+        root,
+        "shop.made",
+        COLUMNS,
+        python=same,
+        resources={"custom": {"licence": 1}},
+        timeout="90s",
+    )
+    try:
+        assert run(root).status == "published"
+        assert_exact(root, value=0)
+    finally:
+        three.lose(only)
+
+
 def test_a_function_that_fails_on_some_rows_fails_cleanly(root: Path) -> None:
     made_by(root, "if 150_000 in rows['id'].to_pylist():\n    raise ValueError('row 150000 is bad')")
     report = run(root)

@@ -15,6 +15,8 @@ from observing import serialised
 if TYPE_CHECKING:
     from raymesh.engines.ray.cluster import Cluster
 
+pytestmark = [pytest.mark.ray, pytest.mark.xdist_group("ray")]
+
 READERS = [("anna", "marketing"), ("ursula", None), ("otto", "audit"), ("sam", "service")]
 
 

@@ -26,6 +26,8 @@ from raymesh.governance.agreements import Terms
 if TYPE_CHECKING:
     from raymesh.engines.ray.cluster import Cluster
 
+pytestmark = [pytest.mark.ray, pytest.mark.xdist_group("ray")]
+
 ROWS = 6 * 65_536
 VALID = timedelta(seconds=1)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from raymesh.engines.ray import scheduling
-from raymesh.engines.ray.scheduling import Node, options, require_feasible, sharing, small, wanted
+from raymesh.engines.ray.scheduling import Node, beside, options, require_feasible, sharing, small, wanted
 from raymesh.errors import ClusterError
 from raymesh.mesh.plan import BuildPlan, Demand, Limits
 from raymesh.spec.mesh import RayEngineSpec
@@ -68,6 +68,15 @@ def test_the_whole_cluster_says_how_many_tasks_run_side_by_side() -> None:
 def test_one_of_many_tasks_takes_one_processor_or_less() -> None:
     assert small(limits(cpus=4)) == {"num_cpus": 1.0}
     assert small(limits(cpus=0.5, gpus=1)) == {"num_cpus": 0.5, "num_gpus": 1}
+
+
+def test_what_feeds_objects_leaves_them_what_they_hold() -> None:
+    one, two = [Node("n1", {"CPU": 1.0})], [Node("n1", {"CPU": 1.0}), Node("n2", {"CPU": 1.0})]
+    asked = limits(gpus=1, custom={"licence": 1}, labels={})
+    assert beside(asked, {"num_cpus": 1.0}, one) == {"num_cpus": 0}
+    assert beside(asked, {"num_cpus": 1.0}, two) == {"num_cpus": 1.0}
+    elsewhere = limits(labels={"pool": "gpu"})
+    assert beside(elsewhere, {"num_cpus": 1.0}, two) == {"num_cpus": 0, "label_selector": {"pool": "gpu"}}
 
 
 @pytest.mark.parametrize(
