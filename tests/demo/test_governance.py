@@ -6,6 +6,8 @@ import pytest
 
 from raymesh.errors import AccessDeniedError
 
+pytestmark = pytest.mark.xdist_group("demo")  # one build for all
+
 CONTACTS = "customer.contacts"
 
 

@@ -18,6 +18,7 @@ import retail_figures as again
 if TYPE_CHECKING:
     import pyarrow as pa
 
+pytestmark = pytest.mark.xdist_group("demo")  # one build for all
 
 COUNTS = {
     "basket_count": "baskets",

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 import raymesh
+
+pytestmark = pytest.mark.xdist_group("demo")  # one build for all
 
 
 def test_a_second_run_finds_everything_unchanged(demo_folder: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from reliability.harness import Builder, assert_recovers, assert_sound, two_products
 
 ROUNDS = 5
-BATCHES = 10
+BATCHES = 6
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))
