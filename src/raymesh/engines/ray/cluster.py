@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from raymesh.engines.ray import access, head, parcels
 from raymesh.engines.ray.quiet import (
     HOOK,
-    birth,
-    born_with,
+    hooked,
     hush,
     hush_connected,
     hush_logs,
@@ -258,7 +257,7 @@ def _start(ray: Any, spec: RayEngineSpec, root: Path) -> None:
     options["object_store_memory"] = spec.object_store
     options["object_spilling_directory"] = spill_folder(spec, root)
     options["resources"] = dict(spec.resources) or None
-    with keeping_handlers(), hush_native(), born_with(birth(spec.cpus)):
+    with keeping_handlers(), hush_native(), hooked():
         ray.init(
             address="local",
             include_dashboard=False,

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from raymesh.engines.ray import access
-from raymesh.engines.ray.quiet import birth, hush
+from raymesh.engines.ray.quiet import HOOK, HOOK_VARIABLE, hush
 from raymesh.errors import ClusterError
 from raymesh.spec.mesh import RayEngineSpec
 
@@ -81,7 +81,7 @@ def _started(spec: RayEngineSpec, spill: str | None) -> Kept:
             stderr=subprocess.STDOUT,
             start_new_session=True,
             cwd=folder,
-            env={**os.environ, **birth(spec.cpus)},
+            env={**os.environ, HOOK_VARIABLE: HOOK},
         )
     address = f"127.0.0.1:{port}"
     _wait(process, address, log)

@@ -34,8 +34,6 @@ HOOK = f"{__name__}.guard"
 """What every worker of a job of ours calls first, as Ray wants it named."""
 HOOK_VARIABLE = "__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR"
 """Where workers look for it: a cluster of our own is born with it, which costs no worker that waits already."""
-READY_VARIABLE = "RAY_num_workers_soft_limit"
-"""How many idle workers a node keeps."""
 
 
 def hush() -> None:
@@ -117,29 +115,18 @@ class _Disarming(MetaPathFinder):
         return spec
 
 
-def birth(cpus: float | None) -> dict[str, str]:
-    """The environment a cluster of ours is born with: every worker is guarded, and one per processor stays ready.
-
-    Ray keeps idle workers for processors that are free: a task that takes all of them would end them, and the next
-    small tasks would wait a second for others to start.
-    """
-    ready = str(int(cpus or os.cpu_count() or 1))
-    return {HOOK_VARIABLE: HOOK, READY_VARIABLE: os.environ.get(READY_VARIABLE, ready)}
-
-
 @contextmanager
-def born_with(given: dict[str, str]) -> Iterator[None]:
-    """Let a cluster that is started while the block runs have `given` in its environment."""
-    before = {name: os.environ.get(name) for name in given}
-    os.environ.update(given)
+def hooked() -> Iterator[None]:
+    """Let all workers of a cluster that is started while the block runs be guarded."""
+    before = os.environ.get(HOOK_VARIABLE)
+    os.environ[HOOK_VARIABLE] = HOOK
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        if before is None:
+            del os.environ[HOOK_VARIABLE]
+        else:
+            os.environ[HOOK_VARIABLE] = before
 
 
 @contextmanager
