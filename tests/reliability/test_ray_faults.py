@@ -262,7 +262,10 @@ def test_a_lost_head_ends_the_run_and_the_next_run_succeeds(tmp_path: Path, kind
     if kind == "batch":
         made_by(root, waiting)
     else:
-        slow = "SELECT id, (value + 1)::bigint AS value FROM shop.rows, range(20000) AS t(n) WHERE n = id % 20000"
+        slow = (
+            "SELECT id, (max(value) + 1)::bigint AS value FROM shop.rows, range(8000) AS t(n) "
+            "WHERE n <= id % 8000 GROUP BY id"
+        )
         write_product(root, "shop.made", COLUMNS, sql=slow)
     cluster("start")
     try:
@@ -273,7 +276,7 @@ def test_a_lost_head_ends_the_run_and_the_next_run_succeeds(tmp_path: Path, kind
         (root / "notes" / "go").touch()
         code, output = builder.wait()
         assert code == 1, output
-        assert "shop.made failed the cluster at" in output or "Failed to connect to GCS" in output
+        assert "shop.made failed the cluster" in output or "Failed to connect to GCS" in output
         assert_sound(root, {None, (0, ROWS)})
         cluster("start")
         again = Builder(root, env=clean)
